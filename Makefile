@@ -1,0 +1,49 @@
+# Two commands are enough on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+# Locks carry hashes; the package itself is installed without an index.
+PIP     = $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: demo test lint bench lock wheel clean
+
+demo: $(VENV)/.ready
+	@$(BIN)/publisher demo
+
+test: $(VENV)/.ready-dev lint
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.ready-dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+bench: $(VENV)/.ready-dev
+	@$(BIN)/python -m benchmarks
+
+wheel: $(VENV)/.ready-dev
+	@$(BIN)/python -m hatchling build -t wheel
+
+# uv is only needed here; nobody who installs from the lock needs it.
+lock:
+	uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock
+	uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -c requirements.lock -o requirements-dev.lock
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.12"; exit 1; }
+	@echo "Setting up $(VENV) (once) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.ready: $(VENV)/bin/python requirements.lock pyproject.toml
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/bin/python requirements-dev.lock pyproject.toml
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $(VENV)/.ready $@
+
+clean:
+	rm -rf $(VENV) dist publisher-demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,3 @@
+"""Bilingual announcements, approved once, published everywhere."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,376 @@
+"""What an adapter is. Plug-in authors read this one file.
+
+An adapter speaks to one kind of service. It is a class registered under the entry point group
+``publisher.adapters``; ours are found exactly as a third party's are. The core owns the order of a send: it
+renders and seals a :class:`Variant`, fills in the canonical link, asks :meth:`Adapter.prepare` for the exact
+request, commits the intention to send, and only then calls :meth:`Adapter.publish`, once.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from publisher.announcement import Language
+
+# --- What an adapter is given -----------------------------------------------------------------------
+
+
+class Kind(StrEnum):
+    """The three kinds of variant."""
+
+    POST = "post"
+    NEWSLETTER = "newsletter"
+    SUMMARY = "summary"
+
+
+class Layout(StrEnum):
+    """How two languages share a channel: side by side, one after the other, or one post each."""
+
+    PAIRED = "paired"
+    STACKED = "stacked"
+    SEPARATE = "separate"
+
+
+class MediaType(StrEnum):
+    """What the bytes of a part are; decides how links are escaped in it."""
+
+    TEXT = "text/plain"
+    HTML = "text/html"
+    JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One part of a variant and the template that renders it.
+
+    ``languages`` narrows the part to these languages, for a site that has a page a language beside the page of
+    both; ``None`` renders it in all languages of the variant. A part none of whose languages the channel has is
+    left out.
+    """
+
+    part: str
+    file: str
+    languages: tuple[Language, ...] | None = None
+
+    @property
+    def media_type(self) -> MediaType:
+        """HTML for ``.html`` templates, else text."""
+        return MediaType.HTML if self.file.endswith(".html") else MediaType.TEXT
+
+
+TEMPLATES: Mapping[Kind, tuple[Template, ...]] = {
+    Kind.POST: (Template("title", "website/title.txt"), Template("body", "website/post.html")),
+    Kind.NEWSLETTER: (
+        Template("subject", "newsletter/subject.txt"),
+        Template("html", "newsletter/message.html"),
+        Template("text", "newsletter/message.txt"),
+    ),
+    Kind.SUMMARY: (Template("text", "social/summary.txt"),),
+}
+"""The parts every variant of a kind has, unless the adapter names its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One rendered part, as bytes; text and HTML are UTF-8."""
+
+    name: str
+    media_type: MediaType
+    data: bytes
+
+    @property
+    def text(self) -> str:
+        """The part as text."""
+        return self.data.decode()
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What one channel gets. These bytes are what is sealed, and nothing else is sent.
+
+    ``key`` is the announcement's key; ``languages`` are in reading order; ``parts`` always has ``facts``, a JSON
+    object of what an adapter may need besides the rendered parts: ``title``, ``excerpt`` and ``tags`` by
+    language, ``language_tags`` (BCP 47), ``layout``, ``date`` (YYYY-MM-DD) and ``event`` (or null).
+    """
+
+    channel: str
+    kind: Kind
+    key: str
+    revision: int
+    languages: tuple[Language, ...]
+    parts: Mapping[str, Part]
+
+    @property
+    def scope(self) -> str:
+        """``zh``, ``en`` or ``both``: which languages this variant is in."""
+        return str(self.languages[0]) if len(self.languages) == 1 else "both"
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """The ``facts`` part, read."""
+        facts: dict[str, Any] = json.loads(self.parts["facts"].data)
+        return facts
+
+    def text(self, part: str) -> str:
+        """The text of a part. Raises ``KeyError`` where the variant has none of that name."""
+        return self.parts[part].text
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where an announcement can be read: one address for both languages, and one a language where there is."""
+
+    both: str
+    zh: str = ""
+    en: str = ""
+
+    def __getitem__(self, scope: str) -> str:
+        """The best address for ``zh``, ``en`` or ``both``."""
+        return {"zh": self.zh, "en": self.en}.get(str(scope), "") or self.both
+
+
+class Payload:
+    """The exact request, built by :meth:`Adapter.prepare`. Adapters subclass it as a frozen dataclass."""
+
+
+# --- What an adapter says of itself ---------------------------------------------------------------------
+
+
+class Unit(StrEnum):
+    """What a platform counts."""
+
+    GRAPHEMES = "graphemes"
+    CODE_POINTS = "code points"
+
+
+@dataclass(frozen=True, slots=True)
+class LengthRule:
+    """A length limit as its platform counts.
+
+    ``link`` is what every http(s) link costs whatever its length, ``None`` where links count in full;
+    ``short_handles`` counts ``@user@host`` as ``@user``.
+    """
+
+    maximum: int
+    unit: Unit = Unit.GRAPHEMES
+    link: int | None = None
+    short_handles: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What the service can do, beyond what the overridden methods tell.
+
+    ``length`` limits the text of a summary. ``settles_after`` is the longest time after which the service may
+    still show a post that was sent: "not there" is believed only after it.
+    """
+
+    length: LengthRule | None = None
+    settles_after: timedelta = timedelta(minutes=2)
+
+
+def _listed(value: object) -> object:
+    """``"zh,en"`` as a list, so that lists can be written in ``.env``."""
+    return [item for item in re.split(r"[,\s]+", value) if item] if isinstance(value, str) else value
+
+
+class ChannelSettings(BaseModel):
+    """The settings every channel has. An adapter's own settings subclass this.
+
+    Every field needs a description: the wizard, ``.env.example`` and the reference page are made from it.
+    Secrets are :class:`pydantic.SecretStr`.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", str_strip_whitespace=True, hide_input_in_errors=True
+    )
+
+    languages: Annotated[tuple[Language, ...], BeforeValidator(_listed)] = Field(
+        (Language.ZH, Language.EN), min_length=1, description="languages of this channel, the first one leads"
+    )
+    layout: Layout = Field(Layout.PAIRED, description="paired, stacked, or separate (one post a language)")
+    grace_hours: float = Field(
+        24.0, gt=0, le=24 * 30, description="how late a post may still go out after an outage, in hours"
+    )
+
+
+# --- What an adapter answers -----------------------------------------------------------------------------
+
+
+class Outcome(StrEnum):
+    """How sure a receipt is."""
+
+    ACCEPTED = "accepted"
+    CONFIRMED = "confirmed"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the channel answered: never a boolean.
+
+    ``links`` is where the post can be read, where the channel has addresses at all; ``code`` the service's own
+    code; ``raw`` its scrubbed answer, shortened.
+    """
+
+    outcome: Outcome
+    id: str
+    links: Links | None = None
+    code: str = ""
+    at: datetime | None = None
+    raw: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        Outcome(self.outcome)
+        if not self.id:
+            raise ValueError("A receipt needs the service's id for the post.")
+        if self.at is not None and self.at.tzinfo is None:
+            raise ValueError("A receipt's time needs a zone.")
+
+
+class DeliveryError(Exception):
+    """Base of all that an adapter may raise; each is named for what happens next."""
+
+
+class Unsupported(DeliveryError):
+    """This channel cannot express this variant: back to the officer, before approval."""
+
+
+class Rejected(DeliveryError):
+    """The service read it and refused the content: a person must act."""
+
+
+class SignInFailed(DeliveryError):
+    """Credential or permission: the administrator must act."""
+
+
+class Throttled(DeliveryError):
+    """Asked to wait; ``retry_after`` says how long, ``None`` where the service did not say."""
+
+    def __init__(self, message: str, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Unavailable(DeliveryError):
+    """Certainly not published: retry."""
+
+
+class OutcomeUnknown(DeliveryError):
+    """May have been published. Never again blindly: reconcile. The default for what fits nowhere."""
+
+
+class AlreadyThere(DeliveryError):
+    """The service knows our key: success."""
+
+    def __init__(self, receipt: Receipt) -> None:
+        super().__init__("The service already has this post.")
+        self.receipt = receipt
+
+
+# --- The adapter -----------------------------------------------------------------------------------------
+
+SettingsT = TypeVar("SettingsT", bound=ChannelSettings)
+PayloadT = TypeVar("PayloadT", bound=Payload)
+
+
+class Adapter(ABC, Generic[SettingsT, PayloadT]):
+    """One configured channel of one kind of service.
+
+    Nothing but the errors above comes out of an adapter's methods. A method that is not overridden refuses
+    loudly; that it is overridden is what tells the core that the service can do it.
+    """
+
+    title: ClassVar[str]
+    """One line for people: what this adapter publishes to."""
+    kind: ClassVar[Kind]
+    Settings: ClassVar[type[ChannelSettings]]
+    templates: ClassVar[tuple[Template, ...]] = ()
+    """The parts it takes; empty for the usual ones of its kind."""
+
+    def __init__(self, channel: str, settings: SettingsT) -> None:
+        self.channel = channel
+        self.settings = settings
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this channel can do; may depend on the settings, never on the network."""
+        return Capabilities()
+
+    @property
+    def can_find(self) -> bool:
+        """Whether the service can be asked if it has a post."""
+        return type(self).find is not Adapter.find
+
+    @property
+    def can_update(self) -> bool:
+        """Whether a published post can be changed in place."""
+        return type(self).update is not Adapter.update
+
+    @property
+    def can_retract(self) -> bool:
+        """Whether a published post can be taken back."""
+        return type(self).retract is not Adapter.retract
+
+    def links(self, key: str) -> Links | None:
+        """Where the announcement ``key`` will be read, where that is certain beforehand. Pure."""
+        return None
+
+    @abstractmethod
+    async def check(self) -> str:
+        """Signs in and asks whether we may post, without publishing; one sentence of what was found."""
+
+    @abstractmethod
+    def prepare(self, variant: Variant) -> PayloadT:
+        """The exact request. Pure; raises :class:`Unsupported` for what this channel cannot express."""
+
+    @abstractmethod
+    async def publish(self, payload: PayloadT, key: str) -> Receipt:
+        """Exactly one try: no sleep, no retry. ``key`` (``[a-z0-9-]``) is the same for every attempt."""
+
+    async def find(self, key: str, payload: PayloadT) -> Receipt | None:
+        """The receipt of a post that is there already, or ``None`` where it is certainly not."""
+        raise Unsupported(f"{self.channel} cannot be asked whether it has a post.")
+
+    async def update(self, receipt: Receipt, payload: PayloadT) -> Receipt:
+        """Changes a published post in place."""
+        raise Unsupported(f"{self.channel} cannot change a post that is out.")
+
+    async def retract(self, receipt: Receipt) -> Receipt:
+        """Takes a published post back."""
+        raise Unsupported(f"{self.channel} cannot take a post back.")
+
+    async def close(self) -> None:
+        """Releases connections. Called once, at the end."""
+        return
+
+
+class Double(ABC):
+    """A loopback server that behaves like a real service, for the demo and for tests.
+
+    Registered under ``publisher.doubles`` with the name of the adapter it answers to.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    @abstractmethod
+    def start(self) -> Mapping[str, str]:
+        """Listens on a free port of 127.0.0.1; the settings, without prefix, that reach it."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Stops listening; what was received stays in ``folder``."""
+
+    @abstractmethod
+    def received(self) -> list[str]:
+        """A line for people for each post that is there: a path or an address."""

@@ -1,0 +1,1 @@
+"""Revision and channel in, variant out: templates, summary fitting, length rules, clean HTML."""

@@ -1,0 +1,59 @@
+"""The canonical link: unknown when an announcement is sealed, filled in when it is sent.
+
+A template writes a token that is itself a valid address, so that it survives HTML cleaning and counts as a link.
+The top-level domain ``.invalid`` can never exist (RFC 2606).
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from urllib.parse import quote, urlsplit
+
+from publisher.channel import Links, MediaType, Part, Variant
+
+_HOST = "link.publisher.invalid"
+_TOKEN = re.compile(rf"https:(//|\\/\\/){re.escape(_HOST)}(?:/|\\/)(both|zh|en)\b")
+TOKENS: Mapping[str, str] = {scope: f"https://{_HOST}/{scope}" for scope in ("both", "zh", "en")}
+"""What templates write for the link to the page in both languages, or in one."""
+
+
+def mentions_token(text: str) -> bool:
+    """Whether ``text`` contains the reserved host, which no author may write."""
+    return _HOST in text.lower()
+
+
+def normalise(url: str) -> str:
+    """``url`` in ASCII without a character that could leave an attribute or a header.
+
+    Raises ``ValueError`` for what is not an absolute http(s) address.
+    """
+    split = urlsplit(url)
+    if split.scheme not in ("http", "https") or not split.hostname:
+        raise ValueError(f'"{url}" is not a web address.')
+    return quote(url, safe="%/:=&?~#+!$,;@()*[]-._")
+
+
+def needs_link(variant: Variant) -> bool:
+    """Whether any part of the variant carries the canonical link."""
+    return any(_TOKEN.search(part.text) for part in variant.parts.values())
+
+
+def fill(variant: Variant, links: Links) -> Variant:
+    """The variant with every token replaced, escaped for where it stands; nothing else is touched."""
+    parts = {name: replace(part, data=_filled(part, links)) for name, part in variant.parts.items()}
+    return replace(variant, parts=parts)
+
+
+def _filled(part: Part, links: Links) -> bytes:
+    def put(match: re.Match[str]) -> str:
+        url = normalise(links[match[2]])
+        if match[1] != "//" or part.media_type is MediaType.JSON:
+            # Inside JSON, also inside JSON-LD in a page, slashes are written \/ (see render.jsonld).
+            return json.dumps(url)[1:-1].replace("/", "\\/").replace("&", "\\u0026")
+        return html.escape(url) if part.media_type is MediaType.HTML else url
+
+    return _TOKEN.sub(put, part.text).encode()

@@ -1,0 +1,198 @@
+"""Renders what one channel gets: the bytes that an approver signs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup as SafeHtml
+
+from publisher.announcement import Bilingual, Language, Passage, PassageKind, Revision
+from publisher.channel import (
+    TEMPLATES,
+    Adapter,
+    Kind,
+    Layout,
+    Links,
+    MediaType,
+    Part,
+    Template,
+    Unsupported,
+    Variant,
+)
+from publisher.errors import PublisherError
+from publisher.render import dates, html, jsonld, links, summary
+from publisher.render import house as house_style
+from publisher.render.environment import render
+from publisher.render.house import House
+
+
+@dataclass(frozen=True, slots=True)
+class PassageView:
+    """A passage as a template sees it: clean HTML in ``zh``/``en``, plain text in ``text``."""
+
+    kind: str
+    level: int
+    html: Mapping[Language, SafeHtml]
+    text: Bilingual
+
+    def __getitem__(self, language: Language | str) -> SafeHtml:
+        return self.html[Language(language)]
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """What is rendered besides the content: the announcement's key, the revision's number and its date.
+
+    ``dated`` is the day printed on the post: the planned day of publication, else the day of approval.
+    """
+
+    key: str
+    revision: int
+    dated: date
+
+
+def scopes(settings_languages: tuple[Language, ...], layout: Layout) -> tuple[tuple[Language, ...], ...]:
+    """The languages of each variant of a channel: one variant, or in layout *separate* one a language."""
+    if layout is Layout.SEPARATE:
+        return tuple((language,) for language in settings_languages)
+    return (settings_languages,)
+
+
+def render_all(
+    revision: Revision, edition: Edition, adapter: Adapter[Any, Any], office: Path | None = None
+) -> list[Variant]:
+    """Every variant ``adapter``'s channel gets of ``revision``.
+
+    Raises :class:`~publisher.errors.PublisherError` where a template or the content does not allow it.
+    """
+    settings = adapter.settings
+    return [
+        _variant(revision, edition, adapter, languages, office)
+        for languages in scopes(settings.languages, settings.layout)
+    ]
+
+
+def _variant(
+    revision: Revision,
+    edition: Edition,
+    adapter: Adapter[Any, Any],
+    languages: tuple[Language, ...],
+    office: Path | None,
+) -> Variant:
+    house = house_style.load(office)
+    parts: dict[str, Part] = {}
+    for template in adapter.templates or TEMPLATES[adapter.kind]:
+        if template.languages and not set(template.languages) < set(languages):
+            continue  # a language the channel lacks, or its only one, which the whole variant is in already
+        used = template.languages or languages
+        text = _rendered(template, revision, edition, adapter, used, house, office)
+        parts[template.part] = Part(template.part, template.media_type, text.encode())
+    facts = _facts(revision, edition, adapter.settings.layout, languages, house)
+    parts["facts"] = Part("facts", MediaType.JSON, facts.encode())
+    return Variant(adapter.channel, adapter.kind, edition.key, edition.revision, languages, parts)
+
+
+def _rendered(
+    template: Template,
+    revision: Revision,
+    edition: Edition,
+    adapter: Adapter[Any, Any],
+    languages: tuple[Language, ...],
+    house: House,
+    office: Path | None,
+) -> str:
+    context = context_of(revision, edition, adapter.settings.layout, languages, house)
+    if adapter.kind is not Kind.SUMMARY:
+        return render(template.file, office, **context)
+    fitted = summary.fit(
+        summary.candidates(revision, languages),
+        lambda blocks: render(template.file, office, **context, blocks=blocks),
+        adapter.capabilities.length,
+    )
+    if fitted is None:
+        raise PublisherError(
+            f"Nothing of this announcement fits {adapter.channel}; write a shorter summary and add it."
+        )
+    return fitted
+
+
+def context_of(
+    revision: Revision, edition: Edition, layout: Layout, languages: tuple[Language, ...], house: House
+) -> dict[str, Any]:
+    """What every template may use. ``docs/templates.md`` describes it for an office's own templates."""
+    event = dates.view(revision.event, house) if revision.event else None
+    times = (event.start_iso, event.end_iso) if event else None
+    return {
+        "key": edition.key,
+        "revision": edition.revision,
+        "date": dates.Day.of(edition.dated),
+        "title": revision.title,
+        "passages": [_passage(p, languages, revision) for p in revision.passages],
+        "excerpt": excerpt(revision),
+        "event": event,
+        "organisations": revision.organisations,
+        "tags": revision.tags,
+        "images": revision.images,
+        "languages": languages,
+        "scope": str(languages[0]) if len(languages) == 1 else "both",
+        "layout": str(layout),
+        "lang": {code: house.tag(code) for code in Language},
+        "link": links.TOKENS,
+        "house": house,
+        "jsonld": jsonld.script(jsonld.graph(revision, languages, house, edition.dated.isoformat(), times)),
+    }
+
+
+def _passage(passage: Passage, languages: tuple[Language, ...], revision: Revision) -> PassageView:
+    return PassageView(
+        kind=str(passage.kind),
+        level=passage.level,
+        html={code: html.to_html(passage, code, revision.markup) for code in languages},
+        text=Bilingual(*(html.to_text(passage, code, revision.markup) for code in Language)),
+    )
+
+
+def excerpt(revision: Revision) -> Bilingual:
+    """The author's summary, else the first sentence of the first paragraph, in each language."""
+    lead = next((p for p in revision.passages if p.kind is PassageKind.PARAGRAPH), None)
+    found = {
+        code: revision.summary[code]
+        or (summary.lead_sentence(html.to_text(lead, code, revision.markup), code) if lead else "")
+        for code in Language
+    }
+    return Bilingual(found[Language.ZH], found[Language.EN])
+
+
+def _facts(
+    revision: Revision, edition: Edition, layout: Layout, languages: tuple[Language, ...], house: House
+) -> str:
+    event = dates.view(revision.event, house) if revision.event else None
+    facts = {
+        "title": asdict(revision.title),
+        "excerpt": asdict(excerpt(revision)),
+        "tags": asdict(revision.tags),
+        "language_tags": {code: house.tag(code) for code in Language},
+        "layout": str(layout),
+        "date": edition.dated.isoformat(),
+        "event": asdict(event) if event else None,
+    }
+    return json.dumps(facts, ensure_ascii=False, sort_keys=True)
+
+
+def prove(variant: Variant, adapter: Adapter[Any, Any]) -> None:
+    """Asks the adapter, before approval, whether its channel can express the variant.
+
+    Raises :class:`~publisher.channel.Unsupported`.
+    """
+    sample = adapter.links(variant.key)
+    if sample is None:
+        sample = Links(both=f"https://example.org/announcements/{variant.key}/")
+    try:
+        adapter.prepare(links.fill(variant, sample))
+    except Unsupported as refusal:
+        raise Unsupported(f"{adapter.channel}: {refusal}") from None
