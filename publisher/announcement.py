@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
@@ -54,6 +55,10 @@ class Bilingual:
 
     def __bool__(self) -> bool:
         return bool(self.zh or self.en)
+
+
+NO_TEXT = Bilingual()
+"""Nothing in either language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +164,32 @@ class Revision:
         for index, image in enumerate(self.images):
             found |= {f"images[{index}].alt.{code}": image.alt[code] for code in Language}
         return {name: text for name, text in found.items() if text}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who acts: ``name`` as given with ``--as``, and the operating system's ``account``. Both are recorded."""
+
+    name: str
+    account: str
+
+    def is_called(self, name: str) -> bool:
+        """Whether ``name`` means this person; case, width and spaces do not tell people apart."""
+        return _folded(self.name) == _folded(name)
+
+
+def _folded(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+class AnnouncementState(StrEnum):
+    """Where an announcement's newest revision stands; what happened to its posts, the deliveries tell."""
+
+    DRAFT = "draft"
+    SUBMITTED = "submitted"
+    APPROVED = "approved"
+    SCHEDULED = "scheduled"
+    CANCELLED = "cancelled"
 
 
 class Severity(StrEnum):

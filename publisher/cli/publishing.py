@@ -1,0 +1,85 @@
+"""schedule, cancel, resolve, worker."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from publisher import clock, registry
+from publisher.cli import output, words
+from publisher.cli.office import load_settings, open_desk, person
+from publisher.delivery import DELIVERED
+from publisher.desk import Desk
+
+
+def schedule(arguments: argparse.Namespace) -> int:
+    """Sets the hour."""
+    with open_desk(arguments) as desk:
+        instant = desk.schedule(arguments.id, " ".join(arguments.when), person(arguments))
+        zone = desk.settings.office.timezone
+    if arguments.json:
+        output.as_json({"id": arguments.id, "state": "scheduled", "instant": instant.isoformat()})
+    else:
+        print(f"{arguments.id} goes out at {clock.show(instant, zone)} ({instant:%Y-%m-%d %H:%M:%S} UTC).")
+        print("A running worker publishes it; to publish by hand what is due: publisher worker --once")
+    return 0
+
+
+def cancel(arguments: argparse.Namespace) -> int:
+    """Stops what has not begun; code 1 if something is out already."""
+    with open_desk(arguments) as desk:
+        out = desk.cancel(arguments.id, person(arguments))
+    if arguments.json:
+        output.as_json({"id": arguments.id, "state": "cancelled", "not_stopped": [d.channel for d in out]})
+    else:
+        print(f"{arguments.id} is cancelled.")
+        for delivery in out:
+            print(f"Not stopped: {delivery.channel}, {words.state(delivery)}.")
+    return int(bool(out))
+
+
+def resolve(arguments: argparse.Namespace) -> int:
+    """Settles an uncertain delivery."""
+    with open_desk(arguments) as desk:
+        delivery = desk.resolve(arguments.delivery, arguments.delivered, person(arguments))
+    if arguments.json:
+        output.as_json(words.delivery_data(delivery))
+    else:
+        print(f"{delivery.key} is settled: {words.state(delivery)}.")
+    return 0
+
+
+def worker(arguments: argparse.Namespace) -> int:
+    """Runs the worker; with --once, code 1 if something that was due is not out."""
+    from publisher.worker import assemble, close, configure_logging
+
+    loaded = load_settings(arguments)
+    configure_logging(registry.secrets(loaded))
+
+    async def run(desk: Desk) -> int:
+        made = assemble(desk.store, desk.channels, retry_hours=loaded.office.retry_hours)
+        try:
+            if not arguments.once:
+                await made.run()
+                return 0
+            return _report(desk, arguments, await made.run_once())
+        finally:
+            await close(desk.channels.values())
+
+    with open_desk(arguments) as desk:
+        return asyncio.run(run(desk))
+
+
+def _report(desk: Desk, arguments: argparse.Namespace, due: object) -> int:
+    touched = [d for dossier in desk.all() for d in dossier.deliveries if d.attempt]
+    late = [d for d in touched if d.state not in DELIVERED and words.needs(d)]
+    if arguments.json:
+        output.as_json({"next_due": due, "deliveries": [words.delivery_data(d) for d in touched]})
+        return int(bool(late))
+    output.table(
+        ("Delivery", "State", "Where, or why"),
+        [(d.key, words.state(d), words.where(d) or d.reason) for d in touched],
+    )
+    if due is not None:
+        print(f"Next due: {due}")
+    return int(bool(late))

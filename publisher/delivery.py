@@ -1,0 +1,205 @@
+"""The delivery state machine: which moves exist, and what follows from what a channel answered.
+
+Pure of HTTP and SQL. The store applies a :class:`Move` in one transaction, under the condition that the delivery
+is still in the state and under the claim it was decided on; nothing else changes a state.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from publisher.channel import (
+    AlreadyThere,
+    DeliveryError,
+    Outcome,
+    Receipt,
+    Rejected,
+    SignInFailed,
+    Throttled,
+    Unavailable,
+    Unsupported,
+)
+
+
+class State(StrEnum):
+    """Where a delivery stands."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    UNCERTAIN = "uncertain"
+    ACCEPTED = "accepted"
+    CONFIRMED = "confirmed"
+    FAILED = "failed"
+    PARKED = "parked"
+    CANCELLED = "cancelled"
+    MISSED = "missed"
+    SUPERSEDED = "superseded"
+
+
+MOVES: Mapping[State, frozenset[State]] = {
+    # waiting -> waiting: a person sets another hour, or the canonical link has come.
+    State.WAITING: frozenset(
+        {State.WAITING, State.SENDING, State.CANCELLED, State.MISSED, State.SUPERSEDED, State.PARKED}
+    ),
+    State.SENDING: frozenset(
+        {State.WAITING, State.ACCEPTED, State.CONFIRMED, State.UNCERTAIN, State.FAILED, State.PARKED}
+    ),
+    # uncertain -> uncertain: asked, and to be asked again.
+    State.UNCERTAIN: frozenset(
+        {State.UNCERTAIN, State.ACCEPTED, State.CONFIRMED, State.WAITING, State.PARKED}
+    ),
+    State.ACCEPTED: frozenset({State.CONFIRMED}),
+    State.CONFIRMED: frozenset(),
+    # Certainly not published: a person may schedule it anew, under the same key.
+    State.FAILED: frozenset({State.WAITING, State.SUPERSEDED}),
+    State.PARKED: frozenset({State.WAITING, State.CANCELLED, State.MISSED, State.SUPERSEDED}),
+    State.CANCELLED: frozenset({State.WAITING, State.SUPERSEDED}),
+    State.MISSED: frozenset({State.WAITING, State.SUPERSEDED}),
+    State.SUPERSEDED: frozenset(),
+}
+"""The only table of allowed moves."""
+
+DELIVERED = frozenset({State.ACCEPTED, State.CONFIRMED})
+"""The post is out."""
+IN_DOUBT = frozenset({State.SENDING, State.UNCERTAIN})
+"""The post may be out."""
+UNSENT = frozenset({State.WAITING, State.FAILED, State.PARKED, State.CANCELLED, State.MISSED})
+"""Certainly not out; a person may schedule it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One row of the ledger. ``fence`` counts claims: a result is written only by the holder of the newest one."""
+
+    id: int
+    key: str
+    announcement: str
+    revision: int
+    channel: str
+    scope: str
+    canonical: bool
+    state: State
+    due_at: datetime | None
+    not_after: datetime | None
+    attempt: int
+    probes: int
+    fence: int
+    tried_since: datetime | None
+    receipt: Receipt | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A decided transition and what is written with it; ``event`` is its name in the log."""
+
+    to: State
+    event: str
+    reason: str = ""
+    due_at: datetime | None = None
+    receipt: Receipt | None = None
+    probes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """When to try again: exponential with jitter, bounded in count and in time."""
+
+    first: timedelta = timedelta(seconds=15)
+    longest: timedelta = timedelta(hours=1)
+    attempts: int = 40
+    total: timedelta = timedelta(hours=24)
+    sign_in: timedelta = timedelta(minutes=10)
+
+    def delay(self, attempt: int, rng: random.Random) -> timedelta:
+        """The wait after failed attempt number ``attempt`` (from 1): the full step, less up to a half by chance."""
+        step = min(self.first * 2 ** min(attempt - 1, 20), self.longest)
+        return timedelta(seconds=step.total_seconds() * (0.5 + rng.random() / 2))
+
+
+def after_receipt(receipt: Receipt) -> Move:
+    """The channel has it."""
+    if receipt.outcome is Outcome.CONFIRMED:
+        return Move(State.CONFIRMED, "delivery.confirmed", receipt=receipt)
+    return Move(State.ACCEPTED, "delivery.accepted", receipt=receipt)
+
+
+def after_error(
+    error: BaseException,
+    delivery: Delivery,
+    now: datetime,
+    *,
+    can_find: bool,
+    patience: Patience,
+    rng: random.Random,
+) -> Move:
+    """What follows when :meth:`Adapter.publish` raised ``error``.
+
+    Anything that is not one of the named errors, a programming slip included, may have come after the post was
+    made, and is therefore uncertain.
+    """
+    reason = str(error) or type(error).__name__
+    match error:
+        case AlreadyThere():
+            return after_receipt(error.receipt)
+        case Rejected() | Unsupported():
+            return Move(State.FAILED, "delivery.rejected", reason)
+        case Throttled():
+            wait = error.retry_after or patience.delay(delivery.attempt, rng)
+            return _retry(delivery, now, wait, reason, patience)
+        case SignInFailed():
+            return _retry(delivery, now, patience.sign_in, reason, patience)
+        case Unavailable():
+            return _retry(delivery, now, patience.delay(delivery.attempt, rng), reason, patience)
+        case DeliveryError():
+            return uncertain(reason, now, can_find=can_find)
+        case _:
+            return uncertain(f"unexpected {type(error).__name__}", now, can_find=can_find)
+
+
+def uncertain(reason: str, now: datetime, *, can_find: bool) -> Move:
+    """Nobody knows: asked at once where the channel can be asked, else left to a person."""
+    return Move(State.UNCERTAIN, "delivery.uncertain", reason, due_at=now if can_find else None)
+
+
+def after_probe(found: Receipt | None, delivery: Delivery, now: datetime, settles_after: timedelta) -> Move:
+    """What follows when the channel was asked. "Not there" is believed the second time, after it has settled."""
+    if found is not None:
+        return after_receipt(found)
+    if delivery.probes == 0:
+        return Move(
+            State.UNCERTAIN,
+            "delivery.not_found_yet",
+            delivery.reason,
+            due_at=now + settles_after,
+            probes=1,
+        )
+    return Move(State.WAITING, "delivery.not_there", "not published; trying again", due_at=now)
+
+
+def after_failed_probe(
+    error: BaseException, delivery: Delivery, now: datetime, *, patience: Patience, rng: random.Random
+) -> Move:
+    """The channel could not be asked this time: asked again later, for as long as it takes."""
+    wait = patience.delay(max(delivery.probes, 1) + 2, rng)
+    if isinstance(error, Throttled) and error.retry_after:
+        wait = error.retry_after
+    reason = f"{delivery.reason}; asking failed: {str(error) or type(error).__name__}"
+    return Move(
+        State.UNCERTAIN,
+        "delivery.probe_failed",
+        reason if "asking failed" not in delivery.reason else delivery.reason,
+        due_at=now + wait,
+        probes=delivery.probes,
+    )
+
+
+def _retry(delivery: Delivery, now: datetime, wait: timedelta, reason: str, patience: Patience) -> Move:
+    since = delivery.tried_since or now
+    if delivery.attempt >= patience.attempts or now + wait > since + patience.total:
+        return Move(State.FAILED, "delivery.failed", f"given up after {delivery.attempt} attempts: {reason}")
+    return Move(State.WAITING, "delivery.retried", reason, due_at=now + wait)

@@ -1,0 +1,458 @@
+"""The officers' verbs. Every rule of who may do what, and when, is here; the doors only call them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from publisher import clock, intake, preflight, registry
+from publisher.announcement import (
+    NO_TEXT,
+    AnnouncementState,
+    Bilingual,
+    Finding,
+    Person,
+    Revision,
+    Severity,
+)
+from publisher.channel import Links, Outcome, Receipt, Unsupported, Variant
+from publisher.clock import WallTime
+from publisher.delivery import DELIVERED, IN_DOUBT, MOVES, UNSENT, Delivery, Move, State, after_receipt
+from publisher.errors import NotAllowedError, PublisherError, UsageError
+from publisher.registry import AnyAdapter
+from publisher.render import length, links
+from publisher.render import variant as rendering
+from publisher.render.dates import view as event_view
+from publisher.render.house import load as load_house
+from publisher.settings import Settings
+from publisher.store import Store, Transaction
+from publisher.store.announcements import Filed
+from publisher.store.seals import Seal
+
+_A_MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A variant as it would be sealed, with its length as the channel counts and the limit, if it has one."""
+
+    variant: Variant
+    length: int | None
+    maximum: int | None
+    sealed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """All that is known of one announcement."""
+
+    filed: Filed
+    seal: Seal | None
+    deliveries: tuple[Delivery, ...]
+
+
+class Desk:
+    """The verbs over one store and one set of configured channels."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        channels: Mapping[str, AnyAdapter],
+        now: clock.Clock = clock.now,
+    ) -> None:
+        self.settings, self.store, self.channels, self._now = settings, store, channels, now
+        self.canonical = registry.canonical(settings, channels)
+
+    # --- bringing in ----------------------------------------------------------------------------------------
+
+    def add(
+        self,
+        data: bytes,
+        name: str,
+        person: Person,
+        *,
+        title: Bilingual = NO_TEXT,
+        publish_at: str = "",
+        channels: Sequence[str] = (),
+    ) -> tuple[str, list[Finding]]:
+        """Files a document as a new announcement; its key, and what the checks find.
+
+        ``publish_at`` and ``channels`` win over the document's own. Nothing is filed if the document cannot be read.
+        """
+        document = intake.read(data, name, title=title)
+        chosen = self._chosen(channels or document.channels)
+        hour = self._hour(publish_at or document.publish_at)
+        now = self._now()
+        with self.store.write() as tx:
+            key = tx.announcements.next_key(now.astimezone(clock.zone(self.settings.office.timezone)).year)
+            tx.announcements.add(key, chosen, hour, now)
+            tx.announcements.add_revision(key, 1, document.revision, name, person.name, now)
+            tx.log.add(now, key, "revision.added", person, number=1, source=name)
+            filed = tx.announcements.get(key)
+        return key, [*document.findings, *self.findings(filed)]
+
+    def revise(
+        self, key: str, person: Person, *, data: bytes | None, name: str, title: Bilingual = NO_TEXT
+    ) -> tuple[int, list[Finding]]:
+        """Files a new revision, from a document or of the title alone; its number and what the checks find.
+
+        The new revision is not approved. Deliveries of the old one that have not begun are superseded.
+        """
+        document = intake.read(data, name, title=title) if data is not None else None
+        now = self._now()
+        with self.store.write() as tx:
+            filed = tx.announcements.get(key)
+            revision = document.revision if document else _retitled(filed.revision, title)
+            if revision.content_hash == filed.content_hash:
+                raise NotAllowedError(f"{key} already says exactly this; nothing was changed.")
+            self._supersede(tx, filed, now, person)
+            number, source = filed.number + 1, name if document else filed.source
+            tx.announcements.add_revision(key, number, revision, source, person.name, now)
+            tx.log.add(now, key, "revision.added", person, number=number, source=source)
+            filed = tx.announcements.get(key)
+        noticed = list(document.findings) if document else []
+        return filed.number, [*noticed, *self.findings(filed)]
+
+    def _supersede(self, tx: Transaction, filed: Filed, now: datetime, person: Person) -> None:
+        for delivery in tx.deliveries.of(filed.key):
+            if delivery.state in DELIVERED:
+                raise NotAllowedError(
+                    f"{filed.key} is already published on {delivery.channel}; what is out cannot be revised here."
+                )
+            if delivery.state in IN_DOUBT:
+                raise NotAllowedError(
+                    f"{filed.key} is just being published on {delivery.channel}; "
+                    f'see "publisher show {filed.key}" and settle that first.'
+                )
+            if delivery.state in UNSENT:
+                move = Move(State.SUPERSEDED, "delivery.superseded", "a new revision was filed")
+                tx.deliveries.apply(delivery, move, now, person)
+
+    def _chosen(self, names: Sequence[str]) -> tuple[str, ...]:
+        for name in names:
+            if name not in self.channels:
+                known = ", ".join(self.channels) or "none"
+                raise UsageError(f'There is no channel "{name}"; configured are {known}.')
+        if names and self.canonical and self.canonical not in names:
+            raise UsageError(
+                f'"{self.canonical}" must be among the channels, because the others link to it; add it to the list.'
+            )
+        return tuple(dict.fromkeys(names))
+
+    def _hour(self, text: str) -> WallTime | None:
+        """``text`` as a wall time. ``now`` means: as soon as it is approved."""
+        if not text:
+            return None
+        if text.strip().lower() == "now":
+            zone = self.settings.office.timezone
+            local = self._now().astimezone(clock.zone(zone)).replace(tzinfo=None)
+            return WallTime(local.replace(microsecond=0), zone)
+        return clock.parse_when(text, self.settings.office.timezone)
+
+    # --- looking --------------------------------------------------------------------------------------------
+
+    def findings(self, filed: Filed) -> list[Finding]:
+        """What the checks say about the newest revision, and whether each channel can express it."""
+        return self._check(filed.revision, self._edition(filed), self._channels_of(filed))
+
+    def check(self, data: bytes, name: str, title: Bilingual = NO_TEXT) -> tuple[Revision, list[Finding]]:
+        """What the checks say about a document that is not filed."""
+        document = intake.read(data, name, title=title)
+        today = self._now().astimezone(clock.zone(self.settings.office.timezone)).date()
+        edition = rendering.Edition("0000-0000", 1, today)
+        found = self._check(
+            document.revision, edition, self._chosen(document.channels) or tuple(self.channels)
+        )
+        return document.revision, [*document.findings, *found]
+
+    def _check(self, revision: Revision, edition: rendering.Edition, names: Sequence[str]) -> list[Finding]:
+        found = preflight.check(revision)
+        for name, text in revision.texts().items():
+            if links.mentions_token(text):
+                message = f"{name} contains an address that is reserved for the canonical link; remove it."
+                found.append(Finding("language.reserved", Severity.ERROR, message))
+        if any(finding.severity is Severity.ERROR for finding in found):
+            return found  # what cannot be approved anyway is not rendered
+        for name in names:
+            try:
+                for variant in self._rendered(revision, edition, self.channels[name]):
+                    rendering.prove(variant, self.channels[name])
+            except (Unsupported, PublisherError) as refusal:
+                found.append(Finding("fit.unsupported", Severity.ERROR, str(refusal)))
+        return found
+
+    def preview(self, key: str, channel: str = "") -> list[Preview]:
+        """The sealed variants, or where there is no seal, what would be sealed now."""
+        dossier = self.show(key)
+        if channel and channel not in self._channels_of(dossier.filed):
+            raise UsageError(
+                f'{key} does not go to "{channel}"; it goes to {", ".join(self._channels_of(dossier.filed))}.'
+            )
+        with self.store.read() as tx:
+            sealed = [v for _, v in tx.seals.variants(dossier.seal.id)] if dossier.seal else []
+        variants = sealed or [
+            variant
+            for name in self._channels_of(dossier.filed)
+            for variant in self._rendered(
+                dossier.filed.revision, self._edition(dossier.filed), self.channels[name]
+            )
+        ]
+        return [self._preview(v, bool(sealed)) for v in variants if not channel or v.channel == channel]
+
+    def _preview(self, variant: Variant, sealed: bool) -> Preview:
+        adapter = self.channels.get(variant.channel)
+        rule = adapter.capabilities.length if adapter else None
+        if rule is None or "text" not in variant.parts:
+            return Preview(variant, None, None, sealed)
+        return Preview(variant, length.measure(variant.text("text"), rule), rule.maximum, sealed)
+
+    def show(self, key: str) -> Dossier:
+        """All that is known of one announcement."""
+        with self.store.read() as tx:
+            filed = tx.announcements.get(key)
+            return Dossier(filed, tx.seals.of(filed.revision_id), tuple(tx.deliveries.of(key)))
+
+    def all(self) -> list[Dossier]:
+        """Every announcement, the newest first."""
+        with self.store.read() as tx:
+            return [
+                Dossier(filed, None, tuple(tx.deliveries.of(filed.key))) for filed in tx.announcements.all()
+            ]
+
+    # --- approving ------------------------------------------------------------------------------------------
+
+    def submit(self, key: str, person: Person) -> None:
+        """Hands the newest revision to an approver. Errors found by the checks block it."""
+        with self.store.read() as tx:
+            seen = tx.announcements.get(key)
+        errors = [f for f in self.findings(seen) if f.severity is Severity.ERROR]
+        if errors:
+            more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+            raise NotAllowedError(
+                f'{key} cannot be submitted: {errors[0].message}{more} "publisher check {key}" shows all findings.'
+            )
+        now = self._now()
+        with self.store.write() as tx:
+            filed = _unchanged(tx, seen)
+            if filed.state is not AnnouncementState.DRAFT:
+                raise NotAllowedError(f"{key} is {filed.state}, not a draft; only a draft can be submitted.")
+            tx.announcements.set_submitter(filed.revision_id, person.name)
+            tx.announcements.set_state(key, AnnouncementState.SUBMITTED)
+            tx.log.add(now, key, "revision.submitted", person, number=filed.number)
+
+    def approve(self, key: str, person: Person) -> Dossier:
+        """Seals the bytes of every variant. With a planned hour that has not passed, it is scheduled at once."""
+        with self.store.read() as tx:
+            seen = tx.announcements.get(key)
+        self._may_review(seen, person, "approve")
+        sealed = [
+            variant
+            for name in self._channels_of(seen)
+            for variant in self._rendered(seen.revision, self._edition(seen), self.channels[name])
+        ]
+        self._prove(sealed)
+        now = self._now()
+        with self.store.write() as tx:
+            filed = _unchanged(tx, seen)
+            self._may_review(filed, person, "approve")
+            digest = tx.seals.add(
+                filed.revision_id, filed.content_hash, person.name, self.canonical, sealed, now
+            )
+            tx.announcements.set_state(key, AnnouncementState.APPROVED)
+            names = list(dict.fromkeys(variant.channel for variant in sealed))
+            tx.log.add(
+                now, key, "revision.approved", person, number=filed.number, seal=digest, channels=names
+            )
+            if filed.publish_at and filed.publish_at.instant() > now - _A_MINUTE:
+                self._plan(tx, filed, filed.publish_at, person, now)
+        return self.show(key)
+
+    def _prove(self, sealed: Sequence[Variant]) -> None:
+        if not sealed:
+            raise NotAllowedError("No channel is configured; set PUBLISHER_CHANNELS in .env first.")
+        for variant in sealed:
+            try:
+                rendering.prove(variant, self.channels[variant.channel])
+            except Unsupported as refusal:
+                raise NotAllowedError(f"{refusal} Revise the announcement.") from None
+        linking = [variant.channel for variant in sealed if links.needs_link(variant)]
+        if linking and self.canonical not in {variant.channel for variant in sealed}:
+            raise NotAllowedError(
+                f"{linking[0]} links to the published page, but no channel makes one; "
+                "add a website channel and name it in PUBLISHER_CANONICAL."
+            )
+
+    def reject(self, key: str, person: Person, why: str) -> None:
+        """Sends a submitted revision back to its author, with a reason."""
+        if not why.strip():
+            raise UsageError("A rejection needs a reason; add --why.")
+        now = self._now()
+        with self.store.write() as tx:
+            filed = tx.announcements.get(key)
+            self._may_review(filed, person, "reject")
+            tx.announcements.set_state(key, AnnouncementState.DRAFT)
+            tx.log.add(now, key, "revision.rejected", person, number=filed.number, why=why.strip())
+
+    def _may_review(self, filed: Filed, person: Person, verb: str) -> None:
+        if filed.state is not AnnouncementState.SUBMITTED:
+            step = "; submit it first" if filed.state is AnnouncementState.DRAFT else ""
+            raise NotAllowedError(f"{filed.key} is {filed.state}, so there is nothing to {verb}{step}.")
+        for name, did in ((filed.author, "wrote"), (filed.submitter, "submitted")):
+            if person.is_called(name):
+                raise NotAllowedError(f"{name} {did} {filed.key} and cannot {verb} it; another person must.")
+
+    # --- publishing -----------------------------------------------------------------------------------------
+
+    def schedule(self, key: str, when: str, person: Person) -> datetime:
+        """Sets the hour of the approved revision; the instant, in UTC.
+
+        What is not out yet moves with it, also what failed, was missed or was cancelled: certainly not published,
+        so it may be tried again under the same key.
+        """
+        hour = self._hour(when)
+        if hour is None:
+            raise UsageError('Say when: "now", or a time such as "2026-10-12 09:00 Asia/Shanghai".')
+        now, instant = self._now(), hour.instant()
+        if instant < now - _A_MINUTE:
+            raise UsageError(f'{hour} has passed; choose a later time, or "now".')
+        with self.store.write() as tx:
+            filed = tx.announcements.get(key)
+            if tx.seals.of(filed.revision_id) is None:
+                raise NotAllowedError(
+                    f"{key} is {filed.state}; it must be approved before it can be scheduled."
+                )
+            self._plan(tx, filed, hour, person, now)
+        return instant
+
+    def _plan(self, tx: Transaction, filed: Filed, hour: WallTime, person: Person, now: datetime) -> None:
+        seal = tx.seals.of(filed.revision_id)
+        assert seal is not None
+        planned = {d.key: d for d in tx.deliveries.of(filed.key, filed.number)}
+        if planned and not any(d.state in UNSENT for d in planned.values()):
+            raise NotAllowedError(
+                f'{filed.key} is already out or on its way; see "publisher show {filed.key}".'
+            )
+        canonical_out = bool(planned) and all(d.state in DELIVERED for d in planned.values() if d.canonical)
+        for variant_id, variant in tx.seals.variants(seal.id):
+            key = f"{filed.key}-r{filed.number}-{variant.channel}-{variant.scope}".replace("_", "-")
+            canonical = variant.channel == seal.canonical
+            waits = not canonical and not canonical_out and links.needs_link(variant)
+            due = None if waits else hour.instant()
+            until = self._not_after(filed.revision, variant.channel, hour)
+            existing = planned.get(key)
+            if existing is None:
+                tx.deliveries.plan(
+                    filed.key,
+                    filed.number,
+                    variant_id,
+                    variant.channel,
+                    variant.scope,
+                    key=key,
+                    canonical=canonical,
+                    due_at=due,
+                    not_after=until,
+                )
+            elif existing.state in UNSENT:
+                tx.deliveries.reschedule(existing, due, until, now, person)
+        tx.announcements.set_publish_at(filed.key, hour)
+        tx.announcements.set_state(filed.key, AnnouncementState.SCHEDULED)
+        tx.log.add(
+            now,
+            filed.key,
+            "announcement.scheduled",
+            person,
+            hour=str(hour),
+            instant=hour.instant().isoformat(),
+        )
+
+    def _not_after(self, revision: Revision, channel: str, hour: WallTime) -> datetime:
+        """How late it may go out: the channel's grace, but an invitation not after its event."""
+        adapter = self.channels.get(channel)
+        grace = adapter.settings.grace_hours if adapter else 24.0
+        until = hour.instant() + timedelta(hours=grace)
+        if revision.event:
+            event = event_view(revision.event, load_house(self.settings.home))
+            ends = datetime.fromisoformat(event.end_iso or event.start_iso).astimezone(UTC)
+            if ends >= hour.instant():
+                until = min(until, ends)
+        return until
+
+    def cancel(self, key: str, person: Person) -> list[Delivery]:
+        """Stops what has not begun; what is out or in doubt, which cannot be stopped."""
+        now = self._now()
+        with self.store.write() as tx:
+            filed = tx.announcements.get(key)
+            mine = tx.deliveries.of(key)
+            if filed.state is AnnouncementState.CANCELLED:
+                raise NotAllowedError(f"{key} is already cancelled.")
+            out = [d for d in mine if d.state in DELIVERED | IN_DOUBT]
+            stoppable = [d for d in mine if State.CANCELLED in MOVES[d.state]]
+            if mine and not stoppable:
+                raise NotAllowedError(
+                    f'Nothing of {key} can be stopped any more; see "publisher show {key}".'
+                )
+            for delivery in stoppable:
+                tx.deliveries.apply(
+                    delivery, Move(State.CANCELLED, "delivery.cancelled", "cancelled"), now, person
+                )
+            tx.announcements.set_state(key, AnnouncementState.CANCELLED)
+            tx.log.add(now, key, "announcement.cancelled", person, stopped=[d.channel for d in stoppable])
+        return out
+
+    def resolve(self, delivery: str, url: str | None, person: Person) -> Delivery:
+        """A person settles an uncertain delivery: it is out at ``url``, or with ``None`` it certainly is not."""
+        now = self._now()
+        with self.store.write() as tx:
+            found = tx.deliveries.get(int(delivery)) if delivery.isdigit() else tx.deliveries.find(delivery)
+            if found.state is not State.UNCERTAIN:
+                raise NotAllowedError(
+                    f"Delivery {found.key} is {found.state}; only an uncertain one is settled by hand."
+                )
+            move = Move(State.WAITING, "delivery.resolved", "not published, says " + person.name, due_at=now)
+            if url is not None:
+                move = replace(after_receipt(_by_hand(url, now)), event="delivery.resolved")
+            tx.deliveries.apply(found, move, now, person)
+            tx.deliveries.release(found.announcement, found.revision, now)
+            return tx.deliveries.get(found.id)
+
+    # --- rendering ------------------------------------------------------------------------------------------
+
+    def _channels_of(self, filed: Filed) -> tuple[str, ...]:
+        gone = [name for name in filed.channels if name not in self.channels]
+        if gone:
+            raise PublisherError(
+                f'{filed.key} goes to "{gone[0]}", which is not configured; add it to PUBLISHER_CHANNELS again.'
+            )
+        return filed.channels or tuple(self.channels)
+
+    def _edition(self, filed: Filed) -> rendering.Edition:
+        zone = clock.zone(self.settings.office.timezone)
+        day = filed.publish_at.instant() if filed.publish_at else self._now()
+        return rendering.Edition(filed.key, filed.number, day.astimezone(zone).date())
+
+    def _rendered(self, revision: Revision, edition: rendering.Edition, adapter: AnyAdapter) -> list[Variant]:
+        return rendering.render_all(revision, edition, adapter, self.settings.home)
+
+
+def _retitled(revision: Revision, title: Bilingual) -> Revision:
+    if not title:
+        raise UsageError("Nothing to revise: give a file, --title-zh or --title-en.")
+    return replace(revision, title=Bilingual(title.zh or revision.title.zh, title.en or revision.title.en))
+
+
+def _unchanged(tx: Transaction, seen: Filed) -> Filed:
+    """The announcement again, within the transaction, if nobody has changed it meanwhile."""
+    filed = tx.announcements.get(seen.key)
+    if filed.revision_id != seen.revision_id:
+        raise NotAllowedError(f"{seen.key} has just been revised by {filed.author}; look at it again.")
+    return filed
+
+
+def _by_hand(url: str, now: datetime) -> Receipt:
+    try:
+        address = links.normalise(url)
+    except ValueError as error:
+        raise UsageError(f"{error} Give the address of the post.") from None
+    return Receipt(Outcome.ACCEPTED, id=address, links=Links(both=address), code="by hand", at=now)

@@ -1,0 +1,1 @@
+"""Who runs a due delivery. ``embedded`` runs it in this process."""

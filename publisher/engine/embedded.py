@@ -1,0 +1,240 @@
+"""Runs due deliveries in this process: claim, send once, write down what the channel answered.
+
+The order of a send is the product's first promise, so it stands here once, for every adapter: the intention is
+committed, the sealed bytes are read, the link is filled in, the adapter makes the request and tries it once, and the
+answer is committed by itself. No database connection is held while the network is waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import TypeVar
+
+import structlog
+
+from publisher import clock
+from publisher.channel import Links, Payload, Unsupported, Variant
+from publisher.delivery import (
+    DELIVERED,
+    Delivery,
+    Move,
+    Patience,
+    State,
+    after_error,
+    after_failed_probe,
+    after_probe,
+    after_receipt,
+)
+from publisher.errors import PublisherError
+from publisher.registry import AnyAdapter
+from publisher.render import links
+from publisher.store import Store
+
+log = structlog.get_logger("publisher.engine")
+T = TypeVar("T")
+
+_WRITE_TRIES = 30
+"""How often a result is tried to be written, a second apart; after that the lease runs out and it is looked into."""
+
+
+class EmbeddedEngine:
+    """Claims from the store and delivers, up to ``slots`` deliveries at a time."""
+
+    def __init__(
+        self,
+        store: Store,
+        channels: Mapping[str, AnyAdapter],
+        owner: str,
+        *,
+        now: clock.Clock = clock.now,
+        lease: timedelta = timedelta(seconds=5),
+        patience: Patience | None = None,
+        slots: int = 32,
+    ) -> None:
+        self._store, self._channels, self._owner, self._now = store, channels, owner, now
+        self._lease, self._slots = lease, slots
+        self._patience = patience or Patience()
+        self._rng = random.Random()  # noqa: S311  # jitter, not a secret
+        self._running: set[asyncio.Task[None]] = set()
+        self._beat: asyncio.Task[None] | None = None
+        # One writer thread: SQLite has one writer anyway, and the event loop never waits for a disk.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self.on_end: Callable[[], None] = lambda: None
+        """Called when a delivery has ended: a slot is free, and others may have become due by it."""
+
+    async def call(self, work: Callable[[], T]) -> T:
+        """Runs ``work`` on the store's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def enqueue_due(self) -> int:
+        """Claims what is due and starts it; how many deliveries were started."""
+        free = self._slots - len(self._running)
+        if free <= 0:
+            return 0
+        claimed = await self.call(lambda: self._claim(free))
+        for delivery in claimed:
+            task = asyncio.create_task(self._deliver(delivery), name=delivery.key)
+            self._running.add(task)
+            task.add_done_callback(self._ended)
+        if claimed and (self._beat is None or self._beat.done()):
+            self._beat = asyncio.create_task(self._heartbeat(), name="heartbeat")
+        return len(claimed)
+
+    async def tidy(self) -> None:
+        """Frees what a crash between two commits may have left waiting for its link."""
+        await self.call(self._release_all)
+
+    async def drain(self) -> None:
+        """Waits until all that was started has ended."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    async def stop(self) -> None:
+        """Lets what is under way end, and releases the thread. Nothing new is claimed meanwhile."""
+        await self.drain()
+        if self._beat is not None:
+            self._beat.cancel()
+        self._thread.shutdown()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.critical(
+                "a delivery ended in an error of our own", key=task.get_name(), exc_info=task.exception()
+            )
+
+    def _claim(self, limit: int) -> list[Delivery]:
+        now = self._now()
+        with self._store.write() as tx:
+            for lost in tx.deliveries.expire(now):
+                log.warning("a worker stopped while sending", event_name="delivery.uncertain", key=lost.key)
+            return tx.deliveries.claim(self._owner, now, self._lease, limit)
+
+    async def _heartbeat(self) -> None:
+        while self._running:
+            await asyncio.sleep(self._lease.total_seconds() / 3)
+            try:
+                await self.call(self._extend)
+            except PublisherError as error:
+                log.warning(
+                    "the heartbeat could not be written", event_name="lease.unwritten", reason=str(error)
+                )
+
+    def _extend(self) -> None:
+        with self._store.write() as tx:
+            tx.deliveries.extend(self._owner, self._now(), self._lease)
+
+    # --- one delivery -----------------------------------------------------------------------------------------
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        bound = log.bind(key=delivery.key, channel=delivery.channel, attempt=delivery.attempt)
+        adapter = self._channels.get(delivery.channel)
+        if adapter is None:
+            await self._settle(
+                delivery, Move(State.PARKED, "delivery.parked", "the channel is not configured any more")
+            )
+            return
+        try:
+            payload = await self._payload(delivery, adapter)
+        except (PublisherError, Unsupported) as error:
+            state = State.FAILED if delivery.state is State.SENDING else State.PARKED
+            await self._settle(delivery, Move(state, "delivery.rejected", str(error)))
+            return
+        move = await (self._send if delivery.state is State.SENDING else self._ask)(
+            delivery, adapter, payload
+        )
+        applied = await self._settle(delivery, move)
+        bound.info(
+            "delivery moved" if applied else "late result ignored",
+            event_name=move.event,
+            state=str(move.to),
+            reason=move.reason,
+        )
+
+    async def _payload(self, delivery: Delivery, adapter: AnyAdapter) -> Payload:
+        """The sealed bytes with the link filled in, as the adapter's request."""
+        variant, addresses = await self.call(lambda: self._sealed(delivery, adapter))
+        made: Payload = adapter.prepare(links.fill(variant, addresses) if addresses else variant)
+        return made
+
+    def _sealed(self, delivery: Delivery, adapter: AnyAdapter) -> tuple[Variant, Links | None]:
+        with self._store.read() as tx:
+            variant = tx.seals.variant(tx.deliveries.variant_id(delivery))
+            mine = tx.deliveries.of(delivery.announcement, delivery.revision)
+        if delivery.canonical:
+            return variant, adapter.links(delivery.announcement)
+        return variant, canonical_links(mine)
+
+    async def _send(self, delivery: Delivery, adapter: AnyAdapter, payload: Payload) -> Move:
+        try:
+            return after_receipt(await adapter.publish(payload, delivery.key))
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # whatever it is, the post may be out: the state machine decides
+            return after_error(
+                error,
+                delivery,
+                self._now(),
+                can_find=adapter.can_find,
+                patience=self._patience,
+                rng=self._rng,
+            )
+
+    async def _ask(self, delivery: Delivery, adapter: AnyAdapter, payload: Payload) -> Move:
+        if not adapter.can_find:
+            return Move(State.UNCERTAIN, "delivery.uncertain", delivery.reason)
+        try:
+            found = await adapter.find(delivery.key, payload)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # asking changes nothing, so it is asked again
+            return after_failed_probe(error, delivery, self._now(), patience=self._patience, rng=self._rng)
+        return after_probe(found, delivery, self._now(), adapter.capabilities.settles_after)
+
+    async def _settle(self, delivery: Delivery, move: Move) -> bool:
+        """Writes the result, then frees what waited for it; the second never endangers the first."""
+        applied = await self._written(delivery, move)
+        if applied and delivery.canonical and move.to in DELIVERED:
+            await self.call(lambda: self._release(delivery))
+        return applied
+
+    async def _written(self, delivery: Delivery, move: Move) -> bool:
+        for _ in range(_WRITE_TRIES - 1):
+            try:
+                return await self.call(lambda: self._apply(delivery, move))
+            except PublisherError as error:
+                why = str(error)
+                log.error(
+                    "a result cannot be written", event_name="result.unwritten", key=delivery.key, reason=why
+                )
+                await asyncio.sleep(1)
+        return await self.call(lambda: self._apply(delivery, move))
+
+    def _apply(self, delivery: Delivery, move: Move) -> bool:
+        with self._store.write() as tx:
+            return tx.deliveries.apply(delivery, move, self._now())
+
+    def _release(self, delivery: Delivery) -> None:
+        with self._store.write() as tx:
+            tx.deliveries.release(delivery.announcement, delivery.revision, self._now())
+
+    def _release_all(self) -> None:
+        with self._store.write() as tx:
+            for announcement, revision in tx.deliveries.held():
+                tx.deliveries.release(announcement, revision, self._now())
+
+
+def canonical_links(deliveries: list[Delivery]) -> Links | None:
+    """Where the announcement can be read, from the receipts of its canonical deliveries."""
+    found = {d.scope: d.receipt.links for d in deliveries if d.canonical and d.receipt and d.receipt.links}
+    if "both" in found:
+        return found["both"]
+    if not found:
+        return None
+    by_language = {scope: addresses[scope] for scope, addresses in found.items()}
+    first = next(iter(found.values()))
+    return Links(both=first.both, zh=by_language.get("zh", ""), en=by_language.get("en", ""))

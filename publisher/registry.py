@@ -1,0 +1,83 @@
+"""Finds adapters by entry point and builds channels from settings. The house never names a channel."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from pydantic import SecretStr
+
+from publisher.channel import Adapter, ChannelSettings, Double, Kind
+from publisher.errors import SettingsError
+from publisher.settings import Settings
+
+AnyAdapter = Adapter[Any, Any]
+
+
+def _entry_points(group: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in sorted(entry_points(group=group), key=lambda point: point.name)}
+
+
+def names() -> list[str]:
+    """The names of all adapters that are installed, ours and third parties'."""
+    return list(_entry_points("publisher.adapters"))
+
+
+def adapter(name: str) -> type[AnyAdapter]:
+    """The adapter class called ``name``, checked. Raises :class:`SettingsError`."""
+    found = _entry_points("publisher.adapters")
+    if name not in found:
+        raise SettingsError(f'There is no adapter "{name}"; installed are {", ".join(found) or "none"}.')
+    try:
+        loaded = found[name].load()
+    except ImportError as error:
+        raise SettingsError(f'The adapter "{name}" cannot be loaded: {error}; install it again.') from None
+    if not (inspect.isclass(loaded) and issubclass(loaded, Adapter)):
+        raise SettingsError(f'"{name}" is registered as an adapter but is none; ask its author.')
+    if inspect.isabstract(loaded) or not issubclass(loaded.Settings, ChannelSettings):
+        raise SettingsError(f'The adapter "{name}" is incomplete; ask its author.')
+    return loaded
+
+
+def double(name: str, folder: str) -> Double:
+    """The loopback server that stands in for the service of adapter ``name``."""
+    loaded = _entry_points("publisher.doubles")[name].load()
+    assert issubclass(loaded, Double)
+    made: Double = loaded(folder)
+    return made
+
+
+def build(settings: Settings) -> dict[str, AnyAdapter]:
+    """Every configured channel by name, in the order of the settings.
+
+    Raises :class:`SettingsError` with one sentence for each thing that is wrong, so that all can be mended at once.
+    """
+    channels: dict[str, AnyAdapter] = {}
+    wrong: list[str] = []
+    for name, values in settings.channels.items():
+        try:
+            kind = adapter(values.adapter)
+            channels[name] = kind(name, values.checked(kind.Settings), settings.home)
+        except SettingsError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise SettingsError("\n".join(wrong))
+    return channels
+
+
+def canonical(settings: Settings, channels: Mapping[str, AnyAdapter]) -> str:
+    """The name of the channel whose address the others link to; empty where no channel publishes posts."""
+    if settings.office.canonical:
+        return settings.office.canonical
+    return next((name for name, channel in channels.items() if channel.kind is Kind.POST), "")
+
+
+def secrets(settings: Settings) -> list[str]:
+    """Every secret value among the settings, so that the log can be kept clean of them."""
+    models: list[Any] = [settings.office]
+    for values in settings.channels.values():
+        models.append(values.checked(adapter(values.adapter).Settings))
+    fields = [getattr(model, name) for model in models for name in type(model).model_fields]
+    return [field.get_secret_value() for field in fields if isinstance(field, SecretStr) and field]

@@ -1,0 +1,150 @@
+"""Announcements and their revisions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, func, insert, select, text, update
+
+from publisher.announcement import AnnouncementState, Revision
+from publisher.clock import WallTime
+from publisher.errors import NotFoundError
+from publisher.store.schema import announcements, revisions
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """An announcement with its newest revision. ``channels`` is empty for all that are configured."""
+
+    key: str
+    state: AnnouncementState
+    channels: tuple[str, ...]
+    publish_at: WallTime | None
+    created_at: datetime
+    revision_id: int
+    number: int
+    revision: Revision
+    content_hash: str
+    source: str
+    author: str
+    submitter: str
+    revised_at: datetime
+
+
+class Announcements:
+    """Adds and finds announcements; a revision's content is written once and never changed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def next_key(self, year: int) -> str:
+        """The next free key of a year, such as ``2026-0042``."""
+        if self._connection.dialect.name == "postgresql":
+            self._connection.execute(text("LOCK TABLE announcements IN SHARE ROW EXCLUSIVE MODE"))
+        number = func.substr(announcements.c.key, 6)
+        longest_first = (func.length(announcements.c.key).desc(), number.desc())
+        query = select(number).where(announcements.c.key.like(f"{year}-%")).order_by(*longest_first).limit(1)
+        last = self._connection.execute(query).scalar()
+        return f"{year}-{int(last or 0) + 1:04d}"
+
+    def add(
+        self, key: str, channels: Iterable[str], publish_at: WallTime | None, created_at: datetime
+    ) -> None:
+        """Adds an announcement without content; :meth:`add_revision` must follow in the same transaction."""
+        self._connection.execute(
+            insert(announcements).values(
+                key=key,
+                state=AnnouncementState.DRAFT,
+                channels=json.dumps(list(channels)),
+                publish_local=publish_at.local.isoformat() if publish_at else "",
+                publish_zone=publish_at.zone if publish_at else "",
+                created_at=created_at,
+            )
+        )
+
+    def add_revision(
+        self, key: str, number: int, revision: Revision, source: str, author: str, created_at: datetime
+    ) -> None:
+        """Adds revision ``number``; the announcement is a draft again."""
+        self._connection.execute(
+            insert(revisions).values(
+                announcement=key,
+                number=number,
+                content=revision.to_json(),
+                content_hash=revision.content_hash,
+                source=source,
+                author=author,
+                created_at=created_at,
+            )
+        )
+        self.set_state(key, AnnouncementState.DRAFT)
+
+    def set_state(self, key: str, state: AnnouncementState) -> None:
+        """Moves the announcement; the desk has checked that it may."""
+        self._connection.execute(update(announcements).where(announcements.c.key == key).values(state=state))
+
+    def set_publish_at(self, key: str, publish_at: WallTime) -> None:
+        """Remembers the hour a person asked for, as wall time and zone."""
+        self._connection.execute(
+            update(announcements)
+            .where(announcements.c.key == key)
+            .values(publish_local=publish_at.local.isoformat(), publish_zone=publish_at.zone)
+        )
+
+    def set_submitter(self, revision_id: int, submitter: str) -> None:
+        """Records who submitted the revision."""
+        self._connection.execute(
+            update(revisions).where(revisions.c.id == revision_id).values(submitter=submitter)
+        )
+
+    def get(self, key: str) -> Filed:
+        """The announcement called ``key``, with its newest revision. Raises :class:`NotFoundError`."""
+        row = self._connection.execute(_newest().where(announcements.c.key == key)).first()
+        if row is None:
+            raise NotFoundError(f'There is no announcement {key}; "publisher list" shows all of them.')
+        return _filed(row)
+
+    def all(self) -> list[Filed]:
+        """All announcements, the newest first."""
+        query = _newest().order_by(announcements.c.created_at.desc(), announcements.c.key.desc())
+        return [_filed(row) for row in self._connection.execute(query)]
+
+
+def _newest() -> Select[Any]:
+    latest = (
+        select(revisions.c.announcement, func.max(revisions.c.number).label("number"))
+        .group_by(revisions.c.announcement)
+        .subquery()
+    )
+    revised_at = revisions.c.created_at.label("revised_at")
+    return (
+        select(announcements, revisions.c.id.label("revision_id"), revisions, revised_at)
+        .join(latest, latest.c.announcement == announcements.c.key)
+        .join(
+            revisions,
+            (revisions.c.announcement == latest.c.announcement) & (revisions.c.number == latest.c.number),
+        )
+    )
+
+
+def _filed(row: Row[Any]) -> Filed:
+    local = row.publish_local
+    return Filed(
+        key=row.key,
+        state=AnnouncementState(row.state),
+        channels=tuple(json.loads(row.channels)),
+        publish_at=WallTime(datetime.fromisoformat(local), row.publish_zone) if local else None,
+        created_at=row.created_at,
+        revision_id=row.revision_id,
+        number=row.number,
+        revision=Revision.from_json(row.content),
+        content_hash=row.content_hash,
+        source=row.source,
+        author=row.author,
+        submitter=row.submitter,
+        revised_at=row.revised_at,
+    )

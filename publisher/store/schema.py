@@ -1,0 +1,157 @@
+"""The tables. Migrations make them; this module only says what they look like to queries."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware UTC datetime, to the microsecond, on databases with and without zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuses a naive datetime: it would be a guess."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("A time without a zone cannot be stored.")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Always aware."""
+        return None if value is None else value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
+
+
+_Id = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER is SQLite's own row id
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _table(name: str, *columns: Any) -> Table:
+    return Table(name, metadata, *columns)
+
+
+announcements = _table(
+    "announcements",
+    Column("key", String(32), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("channels", Text, nullable=False),  # JSON list of names
+    Column("publish_local", String(19), nullable=False, server_default=""),  # wall time as typed
+    Column("publish_zone", String(64), nullable=False, server_default=""),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+revisions = _table(
+    "revisions",
+    Column("id", _Id, primary_key=True),
+    Column("announcement", ForeignKey("announcements.key"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("content", Text, nullable=False),  # canonical JSON
+    Column("content_hash", String(64), nullable=False),
+    Column("source", Text, nullable=False),  # name of the file it came from
+    Column("author", Text, nullable=False),
+    Column("submitter", Text, nullable=False, server_default=""),
+    Column("created_at", UtcTime, nullable=False),
+    UniqueConstraint("announcement", "number"),
+)
+
+seals = _table(
+    "seals",
+    Column("id", _Id, primary_key=True),
+    Column("revision_id", ForeignKey("revisions.id"), nullable=False, unique=True),
+    Column("approver", Text, nullable=False),
+    Column("canonical", String(40), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("at", UtcTime, nullable=False),
+)
+
+variants = _table(
+    "variants",
+    Column("id", _Id, primary_key=True),
+    Column("seal_id", ForeignKey("seals.id"), nullable=False),
+    Column("channel", String(40), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("languages", String(16), nullable=False),  # in reading order, comma-separated
+    UniqueConstraint("seal_id", "channel", "languages"),
+)
+
+parts = _table(
+    "parts",
+    Column("variant_id", ForeignKey("variants.id"), primary_key=True),
+    Column("name", String(40), primary_key=True),
+    Column("media_type", String(40), nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("sha256", String(64), nullable=False),
+)
+
+deliveries = _table(
+    "deliveries",
+    Column("id", _Id, primary_key=True),
+    Column("key", String(120), nullable=False, unique=True),
+    Column("announcement", ForeignKey("announcements.key"), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("variant_id", ForeignKey("variants.id"), nullable=False),
+    Column("channel", String(40), nullable=False),
+    Column("scope", String(4), nullable=False),
+    Column("canonical", Boolean, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("due_at", UtcTime),
+    Column("not_after", UtcTime),
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    Column("probes", Integer, nullable=False, server_default=text("0")),
+    Column("fence", Integer, nullable=False, server_default=text("0")),
+    Column("owner", String(80), nullable=False, server_default=""),
+    Column("lease_until", UtcTime),
+    Column("tried_since", UtcTime),
+    Column("receipt", Text, nullable=False, server_default=""),
+    Column("reason", Text, nullable=False, server_default=""),
+)
+_OPEN = text("state IN ('waiting', 'uncertain')")
+Index("ix_deliveries_due", deliveries.c.due_at, sqlite_where=_OPEN, postgresql_where=_OPEN)
+_HELD = text("lease_until IS NOT NULL")
+Index("ix_deliveries_lease", deliveries.c.lease_until, sqlite_where=_HELD, postgresql_where=_HELD)
+Index("ix_deliveries_announcement", deliveries.c.announcement)
+
+events = _table(
+    "events",
+    Column("id", _Id, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("announcement", String(32), nullable=False),
+    Column("delivery_id", BigInteger),
+    Column("attempt", Integer),
+    Column("name", String(64), nullable=False),
+    Column("actor", Text, nullable=False),  # who, as named with --as
+    Column("account", Text, nullable=False),  # the operating system's user
+    Column("detail", Text, nullable=False),  # JSON
+)
+Index("ix_events_announcement", events.c.announcement)

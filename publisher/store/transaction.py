@@ -1,0 +1,20 @@
+"""One transaction, with a small repository for each thing it may touch."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from publisher.store.announcements import Announcements
+from publisher.store.deliveries import Deliveries
+from publisher.store.log import Log
+from publisher.store.seals import Seals
+
+
+class Transaction:
+    """What can be read and written within one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.log = Log(connection)
+        self.announcements = Announcements(connection)
+        self.seals = Seals(connection)
+        self.deliveries = Deliveries(connection, self.log)

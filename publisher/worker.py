@@ -1,0 +1,211 @@
+"""When: APScheduler wakes, the engine delivers. The store remembers what is due, so a restart forgets nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, TextIO
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.date import DateTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from publisher import clock
+from publisher.delivery import Patience
+from publisher.engine.embedded import EmbeddedEngine
+from publisher.errors import PublisherError
+from publisher.registry import AnyAdapter
+from publisher.store import Store
+
+log = structlog.get_logger("publisher.worker")
+
+_SWEEP_SECONDS = 0.5
+"""How soon a change made by another process, such as ``publisher schedule``, is seen."""
+_TIDY_SECONDS = 60
+
+
+class Worker:
+    """One process that publishes unattended until it is told to stop."""
+
+    def __init__(
+        self,
+        store: Store,
+        channels: Mapping[str, AnyAdapter],
+        engine: EmbeddedEngine,
+        now: clock.Clock = clock.now,
+    ) -> None:
+        self._store, self._channels, self._engine, self._now = store, channels, engine, now
+        self._scheduler = AsyncIOScheduler(timezone="UTC")
+        self._stop = asyncio.Event()
+        self._armed: datetime | None = None
+        self._waking = asyncio.Lock()
+        self._pokes: set[asyncio.Task[None]] = set()
+
+    async def run(self, *, signals: bool = True) -> None:
+        """Publishes each delivery at its hour until SIGTERM, SIGINT or :meth:`stop`."""
+        self._add_job(self._wake, IntervalTrigger(seconds=_SWEEP_SECONDS), "sweep")
+        self._add_job(self._engine.tidy, IntervalTrigger(seconds=_TIDY_SECONDS), "tidy")
+        with _signals(self._stop) if signals else contextlib.nullcontext():
+            await self._engine.tidy()
+            self._engine.on_end = self._poke
+            self._scheduler.start()
+            log.info("the worker is ready", event_name="worker.started", channels=list(self._channels))
+            await self._wake()
+            await self._stop.wait()
+            log.info("the worker is stopping", event_name="worker.stopping")
+            self._scheduler.shutdown(wait=False)
+            await self._engine.drain()
+            await asyncio.gather(*self._pokes)
+            await self._engine.stop()
+        log.info("the worker has stopped", event_name="worker.stopped")
+
+    async def run_once(self) -> datetime | None:
+        """Publishes what is due, and what becomes due by it; the next due moment, if there is one."""
+        await self._engine.tidy()
+        while await self._engine.enqueue_due():
+            await self._engine.drain()
+        due = await self._next_due()
+        await self._engine.stop()
+        return due
+
+    def stop(self) -> None:
+        """Asks the worker to end between two steps."""
+        self._stop.set()
+
+    def _poke(self) -> None:
+        """Wakes at once, rather than at the next sweep: the canonical link may just have come."""
+        task = asyncio.get_running_loop().create_task(self._wake())
+        self._pokes.add(task)
+        task.add_done_callback(self._pokes.discard)
+
+    def _add_job(self, work: Any, trigger: Any, name: str) -> None:
+        self._scheduler.add_job(
+            work,
+            trigger,
+            id=name,
+            max_instances=1,
+            coalesce=True,
+            misfire_grace_time=None,
+            replace_existing=True,
+        )
+
+    async def _wake(self) -> None:
+        """Starts what is due and arms the clock for the next moment."""
+        if self._stop.is_set() or self._waking.locked():
+            return
+        async with self._waking:
+            try:
+                while await self._engine.enqueue_due():
+                    await asyncio.sleep(0)
+                self._arm(await self._next_due())
+            except PublisherError as error:
+                # The next sweep tries again; nothing is lost, since nothing was claimed.
+                log.error("the store cannot be used", event_name="store.unusable", reason=str(error))
+
+    def _arm(self, due: datetime | None) -> None:
+        if due == self._armed or self._stop.is_set():
+            return
+        self._armed = due
+        if due is not None and due > self._now():
+            self._add_job(self._wake, DateTrigger(due), "due")
+
+    async def _next_due(self) -> datetime | None:
+        def query() -> datetime | None:
+            with self._store.read() as tx:
+                return tx.deliveries.next_due()
+
+        return await self._engine.call(query)
+
+
+@contextlib.contextmanager
+def _signals(stop: asyncio.Event) -> Any:
+    loop = asyncio.get_running_loop()
+    names = (signal.SIGTERM, signal.SIGINT)
+    for name in names:
+        loop.add_signal_handler(name, stop.set)
+    try:
+        yield
+    finally:
+        for name in names:
+            loop.remove_signal_handler(name)
+
+
+def owner() -> str:
+    """A name for this process in leases and in the log."""
+    return f"{socket.gethostname()[:40]}-{os.getpid()}"
+
+
+def assemble(
+    store: Store,
+    channels: Mapping[str, AnyAdapter],
+    *,
+    retry_hours: float = 24.0,
+    now: clock.Clock = clock.now,
+) -> Worker:
+    """A worker over ``store`` and ``channels``."""
+    patience = Patience(total=timedelta(hours=retry_hours))
+    return Worker(store, channels, EmbeddedEngine(store, channels, owner(), now=now, patience=patience), now)
+
+
+async def close(channels: Iterable[AnyAdapter]) -> None:
+    """Closes every channel's connections."""
+    for channel in channels:
+        await channel.close()
+
+
+def configure_logging(secrets: Iterable[str], stream: TextIO | None = None) -> None:
+    """Structured lines on stderr, JSON unless a person is watching; a secret is never among them.
+
+    Adapters scrub their own messages; this is the net below, for what a library may say.
+    """
+    hidden = sorted({secret for secret in secrets if len(secret) > 3}, key=len, reverse=True)
+    stream = stream or sys.stderr
+
+    def scrub(_: Any, __: str, fields: Any) -> Any:
+        return {name: _scrubbed(value, hidden) for name, value in fields.items()}
+
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: list[Any] = [
+        structlog.processors.format_exc_info,
+        scrub,
+        structlog.processors.JSONRenderer(ensure_ascii=False),
+    ]
+    if stream.isatty():
+        last = [structlog.processors.format_exc_info, scrub, structlog.dev.ConsoleRenderer()]
+    structlog.configure(
+        processors=[*shared, *last],
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+def _scrubbed(value: Any, hidden: list[str]) -> Any:
+    if isinstance(value, str):
+        for secret in hidden:
+            value = value.replace(secret, "***")
+        return value
+    if isinstance(value, dict):
+        return {key: _scrubbed(item, hidden) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_scrubbed(item, hidden) for item in value]
+    return value
