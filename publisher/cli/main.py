@@ -9,10 +9,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING
 
 from publisher import __version__
 from publisher.errors import PublisherError, UsageError
+
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 _WHEN = 'a time such as "2026-10-12 09:00 Asia/Shanghai", or "now"'
 

@@ -144,6 +144,11 @@ class EmbeddedEngine:
             state = State.FAILED if delivery.state is State.SENDING else State.PARKED
             await self._settle(delivery, Move(state, "delivery.rejected", str(error)))
             return
+        except Exception:  # a slip of ours or of an adapter; certainly before anything was sent
+            bound.exception("the request could not be prepared", event_name="delivery.parked")
+            reason = "the request could not be prepared; the worker's log says why"
+            await self._settle(delivery, Move(State.PARKED, "delivery.parked", reason))
+            return
         move = await (self._send if delivery.state is State.SENDING else self._ask)(
             delivery, adapter, payload
         )

@@ -14,6 +14,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from publisher import assets
 from publisher.errors import TemplateError
+from publisher.render import plaintext
+from publisher.render.tags import hashtags
 
 
 def _escapes(name: str | None) -> bool:
@@ -23,7 +25,7 @@ def _escapes(name: str | None) -> bool:
 
 @lru_cache(maxsize=8)
 def _environment(folders: tuple[Path, ...]) -> ImmutableSandboxedEnvironment:
-    return ImmutableSandboxedEnvironment(
+    made = ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(list(folders)),
         autoescape=_escapes,
         undefined=StrictUndefined,
@@ -32,6 +34,9 @@ def _environment(folders: tuple[Path, ...]) -> ImmutableSandboxedEnvironment:
         keep_trailing_newline=False,
         cache_size=200,
     )
+    made.filters["hashtags"] = hashtags
+    made.filters["wrapped"] = plaintext.wrapped
+    return made
 
 
 def environment(office: Path | None = None) -> ImmutableSandboxedEnvironment:

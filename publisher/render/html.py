@@ -42,17 +42,20 @@ def to_html(passage: Passage, language: Language, markup: Markup) -> SafeHtml:
     return SafeHtml(_CLEANER.clean(f"<{tag}>{block}</{tag}>"))
 
 
-def to_text(passage: Passage, language: Language, markup: Markup) -> str:
-    """A passage in one language as plain text: links as "text (address)", list items by line."""
+def to_text(passage: Passage, language: Language, markup: Markup, *, addresses: bool = True) -> str:
+    """A passage in one language as plain text: links as "text (address)", list items by line.
+
+    ``addresses=False`` keeps the text of a link only.
+    """
     source = passage[language]
     if markup is Markup.TEXT:
         return source
     if passage.kind in (PassageKind.LIST, PassageKind.QUOTE):
-        return _blocks(markdown().parse(source))
-    return _inline(markdown().parseInline(source)[0].children or [])
+        return _blocks(markdown().parse(source), addresses)
+    return _inline(markdown().parseInline(source)[0].children or [], addresses)
 
 
-def _blocks(tokens: list[Token]) -> str:
+def _blocks(tokens: list[Token], addresses: bool) -> str:
     lines: list[str] = []
     counters: list[int | None] = []
     prefix = ""
@@ -69,12 +72,12 @@ def _blocks(tokens: list[Token]) -> str:
             if number is not None:
                 counters[-1] = number + 1
         elif token.type == "inline":
-            lines.append(prefix + _inline(token.children or []))
+            lines.append(prefix + _inline(token.children or [], addresses))
             prefix = "  " * len(counters)
     return "\n".join(lines)
 
 
-def _inline(tokens: list[Token]) -> str:
+def _inline(tokens: list[Token], addresses: bool) -> str:
     out: list[str] = []
     targets: list[tuple[int, str]] = []
     for token in tokens:
@@ -82,7 +85,7 @@ def _inline(tokens: list[Token]) -> str:
             targets.append((len(out), str(token.attrGet("href") or "")))
         elif token.type == "link_close":
             start, href = targets.pop()
-            if href and href != "".join(out[start:]):
+            if addresses and href and href != "".join(out[start:]):
                 out.append(f" ({href}) ")
         elif token.type in ("softbreak", "hardbreak"):
             out.append("\n")

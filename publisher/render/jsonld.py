@@ -29,10 +29,12 @@ def graph(
     house: House,
     date: str,
     times: tuple[str, str] | None,
+    channel_languages: tuple[Language, ...] = tuple(Language),
 ) -> dict[str, Any]:
     """NewsArticle, and Event where there is one, for a page in ``languages``.
 
     ``date`` is YYYY-MM-DD; ``times`` are start and end of the event in ISO 8601 with offset, end may be empty.
+    A translation is named only where its language is among ``channel_languages``.
     """
     scope = str(languages[0]) if len(languages) == 1 else "both"
     tags = [house.tag(code) for code in languages]
@@ -49,8 +51,8 @@ def graph(
     }
     if len(headline) > 1:
         article["alternativeHeadline"] = headline[1]
-    if scope != "both":
-        other = languages[0].other
+    other = languages[0].other
+    if scope != "both" and other in channel_languages:
         article["workTranslation"] = {"@id": f"{TOKENS[other]}#article"}
     things = [article]
     if revision.event and times:

@@ -25,7 +25,7 @@ from publisher.channel import (
     Variant,
 )
 from publisher.errors import PublisherError
-from publisher.render import dates, html, jsonld, links, summary
+from publisher.render import calendar, dates, html, inline, jsonld, links, summary
 from publisher.render import house as house_style
 from publisher.render.environment import render
 from publisher.render.house import House
@@ -106,9 +106,12 @@ def _rendered(
     house: House,
     office: Path | None,
 ) -> str:
-    context = context_of(revision, edition, adapter.settings.layout, languages, house)
+    settings = adapter.settings
+    context = context_of(revision, edition, settings.layout, languages, house, settings.languages)
     if adapter.kind is not Kind.SUMMARY:
-        return render(template.file, office, **context)
+        text = render(template.file, office, **context)
+        is_mail = adapter.kind is Kind.NEWSLETTER and template.media_type is MediaType.HTML
+        return inline.inlined(text) if is_mail else text
     fitted = summary.fit(
         summary.candidates(revision, languages),
         lambda blocks: render(template.file, office, **context, blocks=blocks),
@@ -122,9 +125,19 @@ def _rendered(
 
 
 def context_of(
-    revision: Revision, edition: Edition, layout: Layout, languages: tuple[Language, ...], house: House
+    revision: Revision,
+    edition: Edition,
+    layout: Layout,
+    languages: tuple[Language, ...],
+    house: House,
+    channel_languages: tuple[Language, ...] = (),
 ) -> dict[str, Any]:
-    """What every template may use. ``docs/templates.md`` describes it for an office's own templates."""
+    """What every template may use. ``docs/templates.md`` describes it for an office's own templates.
+
+    ``languages`` are those of the part; ``channel_languages`` all of its channel, so that a page names only
+    translations that are published.
+    """
+    channel_languages = channel_languages or languages
     event = dates.view(revision.event, house) if revision.event else None
     times = (event.start_iso, event.end_iso) if event else None
     return {
@@ -139,12 +152,16 @@ def context_of(
         "tags": revision.tags,
         "images": revision.images,
         "languages": languages,
+        "channel_languages": channel_languages,
         "scope": str(languages[0]) if len(languages) == 1 else "both",
         "layout": str(layout),
         "lang": {code: house.tag(code) for code in Language},
         "link": links.TOKENS,
         "house": house,
-        "jsonld": jsonld.script(jsonld.graph(revision, languages, house, edition.dated.isoformat(), times)),
+        "jsonld": jsonld.script(
+            jsonld.graph(revision, languages, house, edition.dated.isoformat(), times, channel_languages)
+        ),
+        "calendar": calendar.write(revision, edition.key, edition.revision, edition.dated, languages, house),
     }
 
 

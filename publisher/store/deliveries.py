@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from publisher.announcement import Person
-from publisher.channel import Links, Outcome, Receipt
+from publisher.channel import Links, Outcome, Receipt, Variant
 from publisher.delivery import DELIVERED, MOVES, Delivery, Move, State
 from publisher.errors import NotFoundError
 from publisher.store.log import MACHINE, Log
@@ -30,13 +30,10 @@ class Deliveries:
 
     def plan(
         self,
-        announcement: str,
-        revision: int,
+        variant: Variant,
         variant_id: int,
-        channel: str,
-        scope: str,
-        *,
         key: str,
+        *,
         canonical: bool,
         due_at: datetime | None,
         not_after: datetime,
@@ -45,11 +42,11 @@ class Deliveries:
         self._connection.execute(
             insert(deliveries).values(
                 key=key,
-                announcement=announcement,
-                revision=revision,
+                announcement=variant.key,
+                revision=variant.revision,
                 variant_id=variant_id,
-                channel=channel,
-                scope=scope,
+                channel=variant.channel,
+                scope=variant.scope,
                 canonical=canonical,
                 state=State.WAITING,
                 due_at=due_at,

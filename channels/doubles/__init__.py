@@ -1,0 +1,1 @@
+"""Loopback servers that behave like the real services, for the demo and for tests."""

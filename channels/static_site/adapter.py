@@ -1,0 +1,198 @@
+"""The adapter: what it is told, and how a publication comes to be seen."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, ClassVar
+from urllib.parse import urlsplit
+
+from markupsafe import escape
+from pydantic import AfterValidator, Field
+
+from channels.static_site import folder as disk
+from channels.static_site import payload as content
+from channels.static_site.folder import Folder
+from channels.static_site.pages import SITEMAP, Site
+from channels.static_site.payload import SitePayload, page_folder
+from channels.static_site.record import Record, merged
+from publisher import clock
+from publisher.announcement import Language
+from publisher.channel import (
+    Adapter,
+    Capabilities,
+    ChannelSettings,
+    Kind,
+    Layout,
+    Links,
+    Outcome,
+    OutcomeUnknown,
+    Receipt,
+    SignInFailed,
+    Template,
+    Unavailable,
+    Variant,
+)
+from publisher.errors import PublisherError
+from publisher.render.links import normalise
+
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def _address(url: str) -> str:
+    """A base address in ASCII that ends with a slash. Raises ``ValueError``."""
+    split = urlsplit(url)
+    if split.query or split.fragment or split.username or split.password:
+        raise ValueError("must be a plain address such as https://www.example.org/news/")
+    return normalise(url).rstrip("/") + "/"
+
+
+class StaticSiteSettings(ChannelSettings):
+    """Where the site is, on the disk and on the web."""
+
+    folder: Path = Field(description="folder the site is written to, which the web server serves")
+    url: Annotated[str, AfterValidator(_address)] = Field(
+        description="address of that folder on the web, such as https://www.example.org/news/"
+    )
+
+
+class StaticSiteAdapter(Adapter[StaticSiteSettings, SitePayload]):
+    """Writes pages, index, feeds and sitemap into a folder; every file appears whole."""
+
+    title = "a website in a folder, served by any web server"
+    kind = Kind.POST
+    Settings = StaticSiteSettings
+    templates: ClassVar[tuple[Template, ...]] = (
+        Template("title", "website/title.txt"),
+        Template("body", "website/post.html"),
+        Template("body_zh", "website/post.html", (Language.ZH,)),
+        Template("body_en", "website/post.html", (Language.EN,)),
+        Template("page", "website/page.html"),
+        Template("page_zh", "website/page.html", (Language.ZH,)),
+        Template("page_en", "website/page.html", (Language.EN,)),
+        Template("calendar", "website/event.ics"),
+        Template("calendar_zh", "website/event.ics", (Language.ZH,)),
+        Template("calendar_en", "website/event.ics", (Language.EN,)),
+    )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What is not in the folder now will not appear later."""
+        return Capabilities(settles_after=timedelta(0))
+
+    @property
+    def _folder(self) -> Folder:
+        return Folder(self.settings.folder)
+
+    @property
+    def _site(self) -> Site:
+        return Site(self.settings.url, self.settings.languages, self.office)
+
+    def links(self, key: str) -> Links:
+        """The page in both languages, or the leading language's where no page has both."""
+        languages = self.settings.languages
+        own = {code: self.settings.url + page_folder(key, code) for code in languages}
+        together = len(languages) > 1 and self.settings.layout is not Layout.SEPARATE
+        both = self.settings.url + page_folder(key, "both") if together else own[languages[0]]
+        return Links(both, zh=own.get(Language.ZH, ""), en=own.get(Language.EN, ""))
+
+    async def check(self) -> str:
+        """Writes to the folder and takes it back, and renders the index without showing it."""
+        await asyncio.to_thread(self._check)
+        return f"{self.channel} can write to {self.settings.folder}, to be read at {self.settings.url}."
+
+    def _check(self) -> None:
+        with self._named():
+            self._folder.probe()
+            self._site.files(merged(self._records().values()))
+
+    def prepare(self, variant: Variant) -> SitePayload:
+        """The files. Refuses what no page may carry, and a page whose own address is not known."""
+        return content.build(variant, self.settings.url)
+
+    async def publish(self, payload: SitePayload, key: str) -> Receipt:
+        """Writes everything beside its place, then shows it: pages, record, index, feeds, sitemap.
+
+        Raises :class:`Unavailable` or :class:`SignInFailed` while nothing can be seen yet, and
+        :class:`OutcomeUnknown` after that; to publish the same again does no harm.
+        """
+        await asyncio.to_thread(self._publish, payload)
+        receipt = await self.find(key, payload)
+        if receipt is None:
+            raise OutcomeUnknown(
+                f"{self.channel} wrote the page and cannot read it back; look at the folder."
+            )
+        return receipt
+
+    def _publish(self, payload: SitePayload) -> None:
+        with self._named(), self._folder.lock():
+            records = self._records()
+            record = _dated(payload.record, records.get(payload.record_path), clock.now())
+            records[payload.record_path] = record
+            files = {**payload.files, payload.record_path: record.to_json()}
+            staged = self._folder.stage({**files, **self._site.files(merged(records.values()))})
+            try:
+                disk.show(staged)
+            except OSError as error:
+                raise OutcomeUnknown(f"{self.channel} stopped half-way: {_reason(error)}.") from error
+
+    async def find(self, key: str, payload: SitePayload) -> Receipt | None:
+        """The receipt, once the same pages are there and listed; half a publication is ``None``."""
+        record = await asyncio.to_thread(self._find, payload)
+        if record is None:
+            return None
+        return Receipt(
+            Outcome.CONFIRMED,
+            id=next(iter(record.pages.values())),
+            links=self.links(record.key),
+            at=datetime.fromisoformat(record.published),
+        )
+
+    def _find(self, payload: SitePayload) -> Record | None:
+        with self._named():
+            if any(self._folder.read(path) != data for path, data in payload.files.items()):
+                return None
+            # The sitemap is written last: what it lists is on the index and in the feeds too.
+            listed = (self._folder.read(SITEMAP) or b"").decode()
+            data = self._folder.read(payload.record_path)
+        if data is None:
+            return None
+        addresses = [escape(self.settings.url + page) for page in payload.record.pages.values()]
+        complete = all(f"<loc>{address}</loc>" in listed for address in addresses)
+        return self._record(payload.record_path, data) if complete else None
+
+    def _records(self) -> dict[str, Record]:
+        """What is published, by the record's path."""
+        return {path: self._record(path, data) for path, data in self._folder.records().items()}
+
+    def _record(self, path: str, data: bytes) -> Record:
+        try:
+            return Record.from_json(data)
+        except (ValueError, TypeError):
+            place = self.settings.folder / path
+            raise Unavailable(f"{self.channel}: {place} is damaged; bring it back from a backup.") from None
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Names what disk, templates and house style can do wrong, while nothing can be seen yet."""
+        try:
+            yield
+        except OSError as error:
+            sentence = f"{self.channel} cannot use {self.settings.folder}: {_reason(error)}."
+            raise (SignInFailed if error.errno in _REFUSED else Unavailable)(sentence) from error
+        except PublisherError as error:
+            raise Unavailable(f"{self.channel}: {error}") from error
+
+
+def _dated(record: Record, earlier: Record | None, moment: datetime) -> Record:
+    at = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return replace(record, published=at, updated=at).after(earlier)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or type(error).__name__).lower()

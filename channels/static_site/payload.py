@@ -1,0 +1,88 @@
+"""From a sealed variant to the files of the site. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from channels.static_site.folder import DATA
+from channels.static_site.pages import identity
+from channels.static_site.record import Record
+from publisher.announcement import KEY, Language
+from publisher.channel import Layout, Payload, Unsupported, Variant
+from publisher.render.links import mentions_token
+
+# What no HTML or XML document may carry (WHATWG HTML 13.2.3.5, XML 1.0 section 2.2): controls, non-characters.
+_FORBIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef"
+    + "".join(chr(plane << 16 | low) for plane in range(17) for low in (0xFFFE, 0xFFFF))
+    + "]"
+)
+
+
+@dataclass(frozen=True)
+class SitePayload(Payload):
+    """What one variant writes: ``files`` by relative path, and its ``record``, whose times are not yet set."""
+
+    record: Record
+    record_path: str
+    files: Mapping[str, bytes]
+
+
+def page_folder(key: str, scope: str) -> str:
+    """The relative folder of a page, with a slash at the end. Refuses a key that is not one."""
+    if not KEY.fullmatch(key):
+        raise Unsupported(f"{key!r} is not the key of an announcement, so it can name no page.")
+    return f"{key}/" if scope == "both" else f"{Language(scope)}/{key}/"
+
+
+def build(variant: Variant, base: str) -> SitePayload:
+    """The files and the record of ``variant`` on the site at ``base``.
+
+    Raises :class:`Unsupported` for what no page may carry, and for a page whose own address is not known.
+    """
+    _refuse(variant)
+    # The part of each page: a variant in two languages has a page of both, and one in each.
+    parts = {variant.scope: ""}
+    if len(variant.languages) > 1:
+        parts |= {str(code): f"_{code}" for code in variant.languages}
+    files: dict[str, bytes] = {}
+    for scope, suffix in parts.items():
+        place = page_folder(variant.key, scope)
+        if calendar := variant.parts[f"calendar{suffix}"].data:
+            files[f"{place}event.ics"] = calendar
+        files[f"{place}index.html"] = variant.parts[f"page{suffix}"].data
+    separate = variant.facts["layout"] == Layout.SEPARATE
+    name = f"{variant.key}-{variant.scope}" if separate else variant.key
+    return SitePayload(_record(variant, base, parts, files), f"{DATA}/{name}.json", files)
+
+
+def _refuse(variant: Variant) -> None:
+    for part in variant.parts.values():
+        if mentions_token(part.text):
+            raise Unsupported("The page's own address is not filled in; set PUBLISHER_CANONICAL.")
+        if found := _FORBIDDEN.search(part.text):
+            code = f"U+{ord(found[0]):04X}"
+            raise Unsupported(f"The text has a character no web page can carry ({code}); delete it.")
+
+
+def _record(variant: Variant, base: str, parts: Mapping[str, str], files: Mapping[str, bytes]) -> Record:
+    facts = variant.facts
+    own = {str(code): parts.get(str(code), "") for code in variant.languages}
+    return Record(
+        key=variant.key,
+        revision=variant.revision,
+        date=facts["date"],
+        published="",
+        updated="",
+        title=facts["title"],
+        excerpt=facts["excerpt"],
+        tags=facts["tags"],
+        event=facts["event"],
+        pages={scope: page_folder(variant.key, scope) for scope in parts},
+        content={code: variant.text(f"body{suffix}") for code, suffix in own.items()},
+        ids={code: identity(f"{base}{variant.key}/{code}") for code in own},
+        sha256={path: hashlib.sha256(data).hexdigest() for path, data in files.items()},
+    )

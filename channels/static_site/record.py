@@ -1,0 +1,93 @@
+"""What the site remembers of an announcement: enough to rebuild the index, the feeds and the sitemap."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from typing import Any
+
+from publisher.announcement import Language
+from publisher.render.dates import Day
+
+
+@dataclass(frozen=True)
+class Record:
+    """One published variant, as ``_data/<name>.json``.
+
+    ``pages`` are the relative folders of its pages by scope (``zh``, ``en``, ``both``), with a slash at the end;
+    ``content`` its article and ``ids`` its Atom ids by language; ``sha256`` the pages' hashes by path.
+    ``published`` and ``updated`` are UTC, in ISO 8601; ``event`` is as in a variant's facts.
+    """
+
+    key: str
+    revision: int
+    date: str
+    published: str
+    updated: str
+    title: Mapping[str, str]
+    excerpt: Mapping[str, str]
+    tags: Mapping[str, list[str]]
+    event: Mapping[str, Any] | None
+    pages: Mapping[str, str]
+    content: Mapping[str, str]
+    ids: Mapping[str, str]
+    sha256: Mapping[str, str]
+
+    @property
+    def year(self) -> str:
+        """The year under which the index lists it."""
+        return self.date[:4]
+
+    @property
+    def day(self) -> Day:
+        """The day printed on it, as readers of each language write it."""
+        return Day.of(date.fromisoformat(self.date))
+
+    def page(self, language: Language, shown: tuple[Language, ...]) -> str:
+        """The page to name in ``language`` on an index in the languages ``shown``; empty where there is none."""
+        both = self.pages.get("both", "") if len(shown) > 1 else ""
+        return both or self.pages.get(language, "")
+
+    def to_json(self) -> bytes:
+        """The file's bytes."""
+        return json.dumps(asdict(self), ensure_ascii=False, indent=1, sort_keys=True).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Record:
+        """The record that :meth:`to_json` wrote. Raises ``ValueError`` or ``TypeError`` for anything else."""
+        return cls(**json.loads(data))
+
+    def after(self, earlier: Record | None) -> Record:
+        """This record with the first day and the ids of an ``earlier`` one, which never change."""
+        if earlier is None:
+            return self
+        same = earlier.sha256 == self.sha256 and earlier.content == self.content
+        return replace(
+            self,
+            published=earlier.published,
+            updated=earlier.updated if same else self.updated,
+            ids={**self.ids, **earlier.ids},
+        )
+
+
+def merged(records: Iterable[Record]) -> list[Record]:
+    """One entry an announcement, newest first; where each language has a post of its own, they are joined."""
+    entries: dict[str, Record] = {}
+    for record in records:
+        other = entries.get(record.key)
+        entries[record.key] = _joined(other, record) if other else record
+    return sorted(entries.values(), key=lambda entry: (entry.published, entry.key), reverse=True)
+
+
+def _joined(one: Record, two: Record) -> Record:
+    newer, older = (two, one) if two.updated >= one.updated else (one, two)
+    return replace(
+        newer,
+        published=min(one.published, two.published),
+        pages={**older.pages, **newer.pages},
+        content={**older.content, **newer.content},
+        ids={**older.ids, **newer.ids},
+        sha256={**older.sha256, **newer.sha256},
+    )

@@ -1,0 +1,92 @@
+"""Proofs: what an announcement would look like on each channel, and what the checks say about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from publisher import clock, preflight
+from publisher.announcement import Finding, Revision, Severity
+from publisher.channel import Unsupported, Variant
+from publisher.errors import NotAllowedError, PublisherError
+from publisher.registry import AnyAdapter
+from publisher.render import links
+from publisher.render import variant as rendering
+from publisher.settings import Settings
+from publisher.store.announcements import Filed
+
+_UNFILED = "0000-0000"
+
+
+class Proofs:
+    """Renders and checks for one set of configured channels."""
+
+    def __init__(self, settings: Settings, channels: Mapping[str, AnyAdapter], now: clock.Clock) -> None:
+        self._settings, self._channels, self._now = settings, channels, now
+
+    def channels_of(self, filed: Filed) -> tuple[str, ...]:
+        """The channels an announcement goes to. Raises :class:`PublisherError` if one is gone."""
+        gone = [name for name in filed.channels if name not in self._channels]
+        if gone:
+            raise PublisherError(
+                f'{filed.key} goes to "{gone[0]}", which is not configured; add it to PUBLISHER_CHANNELS again.'
+            )
+        return filed.channels or tuple(self._channels)
+
+    def variants(self, filed: Filed) -> list[Variant]:
+        """Every variant of the newest revision, as it would be sealed now."""
+        edition = self._edition(filed)
+        names = self.channels_of(filed)
+        return [v for name in names for v in self._rendered(filed.revision, edition, name)]
+
+    def findings(self, filed: Filed) -> list[Finding]:
+        """What the checks say about the newest revision, and whether each channel can express it."""
+        return self._check(filed.revision, self._edition(filed), self.channels_of(filed))
+
+    def findings_unfiled(self, revision: Revision, names: Sequence[str]) -> list[Finding]:
+        """The same for a document that is not filed."""
+        edition = rendering.Edition(_UNFILED, 1, self._today())
+        return self._check(revision, edition, names or tuple(self._channels))
+
+    def prove(self, sealed: Sequence[Variant], canonical: str) -> None:
+        """Refuses, before approval, what could not be sent. Raises :class:`NotAllowedError`."""
+        if not sealed:
+            raise NotAllowedError("No channel is configured; set PUBLISHER_CHANNELS in .env first.")
+        for variant in sealed:
+            try:
+                rendering.prove(variant, self._channels[variant.channel])
+            except Unsupported as refusal:
+                raise NotAllowedError(f"{refusal} Revise the announcement.") from None
+        linking = [variant.channel for variant in sealed if links.needs_link(variant)]
+        if linking and canonical not in {variant.channel for variant in sealed}:
+            raise NotAllowedError(
+                f"{linking[0]} links to the published page, but no channel makes one; "
+                "add a website channel and name it in PUBLISHER_CANONICAL."
+            )
+
+    def _check(self, revision: Revision, edition: rendering.Edition, names: Sequence[str]) -> list[Finding]:
+        found = preflight.check(revision)
+        for name, text in revision.texts().items():
+            if links.mentions_token(text):
+                message = f"{name} contains an address that is reserved for the canonical link; remove it."
+                found.append(Finding("language.reserved", Severity.ERROR, message))
+        if any(finding.severity is Severity.ERROR for finding in found):
+            return found  # what cannot be approved anyway is not rendered
+        for name in names:
+            try:
+                for variant in self._rendered(revision, edition, name):
+                    rendering.prove(variant, self._channels[name])
+            except (Unsupported, PublisherError) as refusal:
+                found.append(Finding("fit.unsupported", Severity.ERROR, str(refusal)))
+        return found
+
+    def _edition(self, filed: Filed) -> rendering.Edition:
+        zone = clock.zone(self._settings.office.timezone)
+        planned = filed.publish_at.instant().astimezone(zone).date() if filed.publish_at else self._today()
+        return rendering.Edition(filed.key, filed.number, planned)
+
+    def _today(self) -> date:
+        return self._now().astimezone(clock.zone(self._settings.office.timezone)).date()
+
+    def _rendered(self, revision: Revision, edition: rendering.Edition, name: str) -> list[Variant]:
+        return rendering.render_all(revision, edition, self._channels[name], self._settings.home)

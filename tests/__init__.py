@@ -1,0 +1,1 @@
+"""Tests; ``tests.toy`` is the service that tests of the core publish to."""

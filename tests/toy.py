@@ -1,0 +1,183 @@
+"""A small service and its adapter, for tests of the core: it keeps what it gets, and can be told to misbehave."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from publisher.announcement import Person
+from publisher.channel import (
+    Adapter,
+    Capabilities,
+    ChannelSettings,
+    Kind,
+    LengthRule,
+    Links,
+    Outcome,
+    Payload,
+    Receipt,
+    Template,
+    Unsupported,
+    Variant,
+)
+from publisher.desk import Desk
+from publisher.settings import OfficeSettings, Settings
+from publisher.store import Store
+
+OFFICER, APPROVER = Person("Lin", "office"), Person("Chen", "office")
+
+DOCUMENT = """\
+---
+title: {zh: 图书角开放, en: Reading Corner Opens}
+---
+阅览区的图书角将于10月12日开放，欢迎各位会员前来。
+
+The reading corner opens on 12 October; all members are welcome.
+
+开放当天备有茶点。
+
+Tea will be served on the day.
+"""
+
+TEMPLATES = {
+    "toy/post.txt": "{% for l in languages %}{{ title[l] }}\n{% for p in passages %}{{ p.text[l] }}\n{% endfor %}{% endfor %}",
+    "toy/note.txt": "{{ title[languages[0]] }} {{ link[scope] }}\n",
+}
+
+
+@dataclass(frozen=True)
+class ToyPayload(Payload):
+    """The whole text."""
+
+    text: str
+
+
+@dataclass
+class Service:
+    """What the outside world holds: posts by key, in the order they came."""
+
+    posts: list[tuple[str, str]] = field(default_factory=list)
+    faults: list[Callable[[], None]] = field(default_factory=list)
+    """Called one a request, after the post was made; a fault raises."""
+    refuse: list[Callable[[], None]] = field(default_factory=list)
+    """Called one a request, before anything is done."""
+    hidden: bool = False
+    """Posts cannot be found yet."""
+    seen: Callable[[str], None] = lambda key: None
+    """Called when a request arrives, before anything else."""
+    hold: Callable[[], Awaitable[None]] | None = None
+    """Awaited before the answer is given."""
+
+    def texts(self, channel: str) -> list[str]:
+        """The posts of one channel."""
+        return [text for key, text in self.posts if f"-{channel.replace('_', '-')}-" in key]
+
+
+class _Toy(Adapter[ChannelSettings, ToyPayload]):
+    title = "a service of the tests"
+    Settings = ChannelSettings
+    service: Service
+
+    def prepare(self, variant: Variant) -> ToyPayload:
+        text = variant.text("text")
+        if "unprintable" in text:
+            raise Unsupported("it cannot be printed")
+        return ToyPayload(text)
+
+    async def check(self) -> str:
+        return "ready"
+
+    async def publish(self, payload: ToyPayload, key: str) -> Receipt:
+        self.service.seen(key)
+        if self.service.refuse:
+            self.service.refuse.pop(0)()
+        self.service.posts.append((key, payload.text))
+        if self.service.hold:
+            await self.service.hold()
+        if self.service.faults:
+            self.service.faults.pop(0)()
+        return self._receipt(key)
+
+    def _receipt(self, key: str) -> Receipt:
+        return Receipt(Outcome.CONFIRMED, key, Links(both=f"https://toy.example/{key}"))
+
+
+class ToySite(_Toy):
+    """A website that can be asked whether it has a post."""
+
+    kind = Kind.POST
+    templates = (Template("text", "toy/post.txt"),)
+
+    async def find(self, key: str, payload: ToyPayload) -> Receipt | None:
+        if self.service.hidden or key not in dict(self.service.posts):
+            return None
+        return self._receipt(key)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(settles_after=timedelta(minutes=2))
+
+
+class ToyNote(_Toy):
+    """A channel that links to the website and cannot be asked."""
+
+    kind = Kind.SUMMARY
+    templates = (Template("text", "toy/note.txt"),)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(length=LengthRule(200, link=23))
+
+
+class Clock:
+    """A clock that tests set."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 10, 1, 1, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def forward(self, **delta: float) -> None:
+        """Moves the clock."""
+        self.time += timedelta(**delta)
+
+
+@dataclass
+class Office:
+    """A desk over two toy channels, with an office's own templates."""
+
+    desk: Desk
+    store: Store
+    service: Service
+    clock: Clock
+    home: Path
+
+    def approved(self, document: str = DOCUMENT) -> str:
+        """Brings a document in and has it approved; its key."""
+        key, _ = self.desk.add(document.encode(), "corner.md", OFFICER)
+        self.desk.submit(key, OFFICER)
+        self.desk.approve(key, APPROVER)
+        return key
+
+    def states(self, key: str) -> dict[str, str]:
+        """The state of each delivery by channel."""
+        return {d.channel: str(d.state) for d in self.desk.show(key).deliveries}
+
+
+def office(store: Store, home: Path, **settings: object) -> Office:
+    """An office with the channels ``site`` (canonical) and ``note``."""
+    for name, text in TEMPLATES.items():
+        path = home / "templates" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    given = OfficeSettings.model_validate({"channels": "site,note", "canonical": "site", "home": home})
+    service, clock = Service(), Clock()
+    channel = ChannelSettings.model_validate(settings)
+    channels = {"site": ToySite("site", channel, home), "note": ToyNote("note", channel, home)}
+    for adapter in channels.values():
+        adapter.service = service
+    desk = Desk(Settings(given, {}, home / ".env"), store, channels, clock)
+    return Office(desk, store, service, clock, home)
