@@ -5,7 +5,7 @@ BIN     = $(VENV)/bin
 # Locks carry hashes; the package itself is installed without an index.
 PIP     = $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench lock wheel clean
+.PHONY: demo test lint docs bench lock wheel clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/publisher demo
@@ -18,6 +18,10 @@ lint: $(VENV)/.ready-dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+# README's tables and .env.example are made from the code; a test holds them to it.
+docs: $(VENV)/.ready-dev
+	@$(BIN)/python -m docs.write
 
 bench: $(VENV)/.ready-dev
 	@$(BIN)/python -m benchmarks

@@ -22,7 +22,8 @@ def measure() -> Iterator[tuple[str, str, str, float]]:
     """Rounds of both commands in turn, so that a busy moment hits both; the medians."""
     program = str(Path(sys.executable).parent / "publisher")
     pairs = [
-        (_milliseconds([program, "--help"]), _milliseconds([sys.executable, "-c", "pass"])) for _ in range(_ROUNDS)
+        (_milliseconds([program, "--help"]), _milliseconds([sys.executable, "-c", "pass"]))
+        for _ in range(_ROUNDS)
     ]
     ours, bare = (median(column) for column in zip(*pairs, strict=True))
     yield "publisher --help, against bare Python (at most 3)", f"{ours:.0f} ms", f"{bare:.0f} ms", ours / bare

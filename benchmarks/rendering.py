@@ -11,6 +11,7 @@ from statistics import median
 from jinja2 import Environment, FileSystemLoader
 
 from publisher import assets, intake, registry
+from publisher.announcement import Language
 from publisher.channel import Kind
 from publisher.render import house
 from publisher.render.environment import environment
@@ -59,19 +60,29 @@ def measure() -> Iterator[tuple[str, str, str, float]]:
 
     def templates_alone(env: Environment) -> Callable[[], None]:
         loaded = [env.get_template(name) for name in ("website/post.html", "newsletter/message.html")]
-        context = context_of(revision, edition, channels["website"].settings.layout, ("zh", "en"), house.load())
+        context = context_of(
+            revision, edition, channels["website"].settings.layout, tuple(Language), house.load()
+        )
         return lambda: [template.render(**context) for template in loaded] and None
 
     ours = environment()
     plain = Environment(
-        loader=FileSystemLoader(assets.folders("templates")), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(assets.folders("templates")),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     plain.filters.update(ours.filters)
     sandboxed, bare = _seconds(templates_alone(ours)), _seconds(templates_alone(plain))
     yield "two HTML templates, sandboxed, against plain Jinja2", _ms(sandboxed), _ms(bare), sandboxed / bare
 
     cached = _seconds(whole_set)
-    yield "all parts of three variants, against those templates alone", _ms(cached), _ms(sandboxed), cached / sandboxed
+    yield (
+        "all parts of three variants, against those templates alone",
+        _ms(cached),
+        _ms(sandboxed),
+        cached / sandboxed,
+    )
     kinds = {adapter.kind for adapter in channels.values()}
     assert kinds == set(Kind)
 

@@ -45,7 +45,7 @@ class WallTime:
         return _instant(self.local, self.zone)
 
     def __str__(self) -> str:
-        return f"{self.local:%Y-%m-%d %H:%M} {self.zone}"
+        return f"{self.local:%Y-%m-%d %H:%M}{f':{self.local:%S}' if self.local.second else ''} {self.zone}"
 
 
 def zone(name: str) -> tzinfo:
@@ -103,5 +103,6 @@ def _reading(instant: datetime, place: tzinfo) -> str:
 
 
 def show(instant: datetime, zone_name: str) -> str:
-    """An instant as a person reads it: local time and its zone."""
-    return f"{instant.astimezone(zone(zone_name)):%Y-%m-%d %H:%M:%S} {zone_name}"
+    """An instant as a person reads it: local time, to the second where it is not a whole minute, and zone."""
+    local = instant.astimezone(zone(zone_name)).replace(microsecond=0, tzinfo=None)
+    return str(WallTime(local, zone_name))

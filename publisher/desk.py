@@ -27,6 +27,7 @@ from publisher.render import length, links
 from publisher.settings import Settings
 from publisher.store import Store, Transaction
 from publisher.store.announcements import Filed
+from publisher.store.log import Event
 from publisher.store.seals import Seal
 
 _A_MINUTE = timedelta(minutes=1)
@@ -40,6 +41,14 @@ class Preview:
     length: int | None
     maximum: int | None
     sealed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """The instant, in UTC; ``dated`` is the day printed on the sealed posts where it is another one."""
+
+    instant: datetime
+    dated: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +196,12 @@ class Desk:
             filed = tx.announcements.get(key)
             return Dossier(filed, tx.seals.of(filed.revision_id), tuple(tx.deliveries.of(key)))
 
+    def log(self, key: str) -> list[Event]:
+        """Everything that happened to an announcement, oldest first."""
+        with self.store.read() as tx:
+            tx.announcements.get(key)
+            return tx.log.of(key)
+
     def all(self) -> list[Dossier]:
         """Every announcement, the newest first."""
         with self.store.read() as tx:
@@ -259,8 +274,8 @@ class Desk:
 
     # --- publishing -----------------------------------------------------------------------------------------
 
-    def schedule(self, key: str, when: str, person: Person) -> datetime:
-        """Sets the hour of the approved revision; the instant, in UTC.
+    def schedule(self, key: str, when: str, person: Person) -> Scheduled:
+        """Sets the hour of the approved revision.
 
         What is not out yet moves with it, also what failed, was missed or was cancelled: certainly not published,
         so it may be tried again under the same key.
@@ -273,16 +288,19 @@ class Desk:
             raise UsageError(f'{hour} has passed; choose a later time, or "now".')
         with self.store.write() as tx:
             filed = tx.announcements.get(key)
-            self._plan(tx, filed, hour, person, now)
-        return instant
+            seal = self._plan(tx, filed, hour, person, now)
+            dated = {variant.facts["date"] for _, variant in tx.seals.variants(seal.id)}
+        local = instant.astimezone(clock.zone(self.settings.office.timezone)).date()
+        return Scheduled(instant, *(day for day in dated if day != local.isoformat()))
 
-    def _plan(self, tx: Transaction, filed: Filed, hour: WallTime, person: Person, now: datetime) -> None:
+    def _plan(self, tx: Transaction, filed: Filed, hour: WallTime, person: Person, now: datetime) -> Seal:
         seal = tx.seals.of(filed.revision_id)
         if seal is None:
             raise NotAllowedError(
                 f"{filed.key} is {filed.state}; it must be approved before it can be scheduled."
             )
         plan(tx, filed, seal, hour, self.channels, self.settings.home, person, now)
+        return seal
 
     def cancel(self, key: str, person: Person) -> list[Delivery]:
         """Stops what has not begun; what is out or in doubt, which cannot be stopped."""

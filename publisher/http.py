@@ -140,7 +140,7 @@ class HttpClient:
 
         ``creates`` says that the request may make something appear. Raises :class:`Unavailable` where it certainly
         had no effect, :class:`OutcomeUnknown` where a creating request may have had one, :class:`Rejected` for what
-        HTTP cannot carry.
+        HTTP cannot carry, :class:`SignInFailed` where this machine's proxy or certificates are set up wrongly.
         """
         client = self._open()
         try:
@@ -148,8 +148,9 @@ class HttpClient:
                 method, self.base_url + path, json=json, data=form, headers=headers
             )
         except _failures() as error:
-            what = self.scrub(str(error))
-            raise Rejected(f"The request to {self.host} cannot be written down ({what}).") from None
+            raise Rejected(
+                f"The request to {self.host} cannot be written ({self.scrub(str(error))})."
+            ) from None
         try:
             async with asyncio.timeout(self._timeout):
                 response = await client.send(request, stream=True)
@@ -185,14 +186,21 @@ class HttpClient:
     def _open(self) -> httpx.AsyncClient:
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
-            self._client, self._loop = self._new(), loop
+            try:
+                self._client, self._loop = self._new(), loop
+            except _failures() as error:  # a proxy or a certificate file in the environment that is none
+                raise SignInFailed(
+                    f"This machine is not set up to reach {self.host} ({self.scrub(str(error))}); "
+                    "check HTTPS_PROXY and SSL_CERT_FILE."
+                ) from None
         return self._client
 
     def _new(self) -> httpx.AsyncClient:
         import httpx
 
-        # It logs whole addresses, and some services take their secret in the address.
-        logging.getLogger("httpx").setLevel(logging.WARNING)
+        # They log whole addresses and headers, and some services take or give a secret there.
+        for name in ("httpx", "httpcore"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         return httpx.AsyncClient(
             headers={"Accept": "application/json", "Accept-Encoding": "identity"} | self._headers,
             timeout=httpx.Timeout(self._timeout, connect=min(self._timeout, _CONNECT_SECONDS)),

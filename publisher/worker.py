@@ -177,13 +177,10 @@ def configure_logging(secrets: Iterable[str], stream: TextIO | None = None) -> N
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    last: list[Any] = [
-        structlog.processors.format_exc_info,
-        scrub,
-        structlog.processors.JSONRenderer(ensure_ascii=False),
-    ]
-    if stream.isatty():
-        last = [structlog.processors.format_exc_info, scrub, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    # No rich tracebacks on a terminal: they print local variables, and those hold passwords.
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    renderer = console if stream.isatty() else structlog.processors.JSONRenderer(ensure_ascii=False)
+    last: list[Any] = [structlog.processors.format_exc_info, scrub, renderer]
     structlog.configure(
         processors=[*shared, *last],
         logger_factory=structlog.WriteLoggerFactory(stream),

@@ -73,7 +73,7 @@ def test_whole_job__by_hand(folder: Path) -> None:
     assert "阅览区的图书角将于10月12日开放,欢迎各位会员前来。" in page
     shown = json.loads(run(folder, "show", key, "--json").stdout)
     assert [d["state"] for d in shown["deliveries"]] == ["confirmed"]
-    assert "revision.approved" in run(folder, "log", key).stdout
+    assert "Revision 1 approved" in run(folder, "log", key).stdout
     assert key in run(folder, "list").stdout
     assert run(folder, "worker", "--once").returncode == 0  # nothing is due; nothing happens
 

@@ -186,3 +186,11 @@ def test_show__unknown(bureau: Office) -> None:
     """An id that does not exist is named with the next step."""
     with pytest.raises(NotFoundError, match="publisher list"):
         bureau.desk.show("2026-9999")
+
+
+def test_schedule__says_when_the_printed_date_differs(bureau: Office) -> None:
+    """The sealed posts carry the day of approval; scheduled for another day, the officer is told."""
+    key = _submitted(bureau)
+    bureau.desk.approve(key, APPROVER)
+    assert bureau.desk.schedule(key, "now", OFFICER).dated == ""
+    assert bureau.desk.schedule(key, "2026-10-12 09:00 Asia/Shanghai", OFFICER).dated == "2026-10-01"

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from publisher.channel import DeliveryError, OutcomeUnknown, Rejected, Unavailable
+from publisher.channel import DeliveryError, OutcomeUnknown, Rejected, SignInFailed, Unavailable
 from publisher.errors import SettingsError
 from publisher.http import LARGEST_ANSWER, HttpClient, _failures, _not_sent, server_address
 from publisher.testing.exchange import (
@@ -118,6 +118,22 @@ async def test_send__what_http_cannot_carry(client: HttpClient) -> None:
         await client.send("POST", "/a", headers={"X": f"{SECRET}中\n"}, creates=True)
     assert isinstance(caught.value, Rejected)
     assert SECRET not in str(caught.value)
+
+
+async def test_send__environment_set_up_wrongly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy address that is none is the administrator's to mend, and is not a crash."""
+    monkeypatch.setenv("HTTPS_PROXY", "gopher://proxy.example")
+    with pytest.raises(SignInFailed, match="HTTPS_PROXY"):
+        await HttpClient("https://social.example").send("GET", "/", creates=False)
+
+
+async def test_send__proxies_are_not_for_this_machine(
+    server: LoopbackServer, client: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy in the environment is passed by for loopback addresses."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    assert (await client.send("GET", "/", creates=False)).status == 200
 
 
 async def test_send__does_not_follow_redirects(server: LoopbackServer, client: HttpClient) -> None:

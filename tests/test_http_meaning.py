@@ -62,6 +62,7 @@ def test_refusal__waits_as_told() -> None:
         ({"retry_after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
         ({"retry_after": "999999999"}, LONGEST_WAIT.total_seconds()),
         ({"x_ratelimit_reset": soon(300).isoformat().replace("+00:00", "Z")}, 300),
+        ({"x_ratelimit_reset": soon(3_000_000).isoformat()}, LONGEST_WAIT.total_seconds()),
         ({"x_ratelimit_reset": str(int(soon(300).timestamp()))}, 300),
         ({"x_ratelimit_reset": soon(300).isoformat(), "retry_after": "7"}, 7),
     ]

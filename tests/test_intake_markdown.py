@@ -69,6 +69,9 @@ def test_blocks__wrapped_lines_are_joined_everywhere() -> None:
     assert passages("> 引文\n> 接着写\n\n> Quote\ngoes on") == [
         Passage("> 引文接着写", "> Quote goes on", PassageKind.QUOTE)
     ]
+    assert passages("- 地址：\\\n  和平路1号\n\n* Address:\\\n  1 Peace Road") == [
+        Passage("- 地址：\\\n  和平路1号", "* Address:\\\n  1 Peace Road", PassageKind.LIST)
+    ]
     assert passages("地址：  \n和平路1号\n\nAddress:\\\n1 Peace Road") == [
         Passage("地址：\\\n和平路1号", "Address:\\\n1 Peace Road")
     ]

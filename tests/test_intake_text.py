@@ -155,6 +155,30 @@ def test_pairs__wrapped_below_a_single_title() -> None:
     assert document.revision.passages == (Passage(zh, EN),)
 
 
+def test_pairs__ragged_lines_go_on_until_the_sentence_ends() -> None:
+    """A line broken by hand well before the margin goes on below, because its sentence does."""
+    ragged = (
+        "The President received the delegation\nof the university in the new building\n"
+        "and, before the talks began, showed its members round the library."
+    )
+    assert pairs(f"{ZH}\n\n{ragged}") == [(ZH, ragged.replace("\n", " "))]
+
+
+@pytest.mark.parametrize("gap", ["\n", "\n\n"], ids=["directly", "blank line"])
+def test_titles__never_run_into_a_wrapped_text(gap: str) -> None:
+    """A title above wrapped paragraphs stays a title, though it has no full stop and more follows."""
+    document = read(f"{TITLES.strip()}{gap}{wrapped(EN)}\n{wrapped(ZH)}")
+    assert document.revision.title == Bilingual(*TITLES.split("\n")[:2])
+    assert document.revision.passages == (Passage(ZH, EN),)
+
+
+def test_titles__are_no_proof_of_wrapping() -> None:
+    """A title above its paragraph does not make two paragraphs of equal length one."""
+    title, zh = "关于云岭大学代表团来访并签署合作备忘录的情况通报", ZH[:34] + "。"
+    with pytest.raises(DocumentError, match="more Chinese in line 5"):
+        read(f"{title}\n{zh}\n{EN}\n{zh}\n{zh}\n{EN}")
+
+
 @given(st.integers(60, 110))
 def test_pairs__any_wrapping_width(width: int) -> None:
     """At whatever column an editor wraps, the English comes out as it was."""

@@ -42,8 +42,8 @@ def test_titles__one_error_a_language(visit: Revision) -> None:
     """Each missing title is an error that says how to supply it."""
     found = preflight.check(replace(visit, title=Bilingual(zh=" ")))
     assert [(f.code, f.severity) for f in found] == [("titles.missing", Severity.ERROR)] * 2
-    assert "--title-zh" in found[0].fix
-    assert "--title-en" in found[1].fix
+    assert "--title-zh" in found[0].message
+    assert "--title-en" in found[1].message
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ PAYLOAD = MailPayload("news@example.org", ("list@example.org",), b"Subject: x\r\
 THREE = MailPayload(
     "news@example.org", ("a@example.org", "b@example.org", "c@example.org"), b"Subject: x\r\n\r\nx\r\n"
 )
-DROP, HANG, FLOOD, DRIP = "(drop)", "(hang)", "(flood)", "(drip)"
+DROP, HANG, FLOOD, DRIP, SLOW = "(drop)", "(hang)", "(flood)", "(drip)", "(slow)"
 
 
 class Gone(Exception):
@@ -46,7 +46,7 @@ class Scripted:
     """A mail server that answers each command by a script, and keeps what it was told.
 
     ``script`` has a reply, or a list of them to use in turn, by verb; "greeting" and "dot" are the server's first
-    word and its answer to the message, "body" what it does while that is on its way; DROP closes the connection, HANG says nothing, FLOOD never stops.
+    word and its answer to the message, "body" what it does while that is on its way; DROP closes the connection, HANG says nothing, FLOOD never stops, DRIP never finishes a line, SLOW takes half a second.
     """
 
     def __init__(
@@ -147,6 +147,9 @@ class Scripted:
         if answer == FLOOD:
             while True:
                 connection.sendall(b"250-and so on\r\n" * 100)
+        if answer == SLOW:
+            self.stopped.wait(0.5)
+            answer = "250 2.0.0 queued at last"
         if answer == DRIP:
             while not self.stopped.wait(0.02):
                 connection.sendall(b"2")
@@ -224,6 +227,7 @@ CERTAIN: list[tuple[str, Any, type[DeliveryError], str]] = [
     ("DATA", "554 no valid recipients", Rejected, "554"),
     ("DATA", "250 what", Unavailable, "250 what"),
     ("DATA", DROP, Unavailable, "nothing was sent"),
+    ("DATA", "354 go\r\n250 queued", Unavailable, "out of turn"),
 ]
 
 
@@ -351,6 +355,22 @@ async def test_publish__slow_drip_ends_in_time(start: Start) -> None:
     with pytest.raises(OutcomeUnknown):
         await adapter(server).publish(PAYLOAD, "k1")
     assert time.monotonic() - began < 2
+
+
+async def test_publish__flood_ends_early(start: Start) -> None:
+    """A reply without end is not read, and kept in memory, for as long as the time limit allows."""
+    server = start({"dot": FLOOD})
+    began = time.monotonic()
+    with pytest.raises(OutcomeUnknown, match="does not end"):
+        await adapter(server, answer_timeout=60).publish(PAYLOAD, "k1")
+    assert time.monotonic() - began < 5
+
+
+async def test_publish__last_word_may_take_longer(start: Start) -> None:
+    """The last word has a time limit of its own, since to give up there too early means a second copy."""
+    server = start({"dot": SLOW})
+    receipt = await adapter(server, answer_timeout=10).publish(PAYLOAD, "k1")
+    assert receipt.raw == "2.0.0 queued at last"
 
 
 async def test_publish__cancelled(start: Start) -> None:
@@ -543,7 +563,7 @@ async def test_starttls__not_offered(start: Start) -> None:
 async def test_starttls__words_before_encryption(start: Start) -> None:
     """Replies slipped in before the handshake are not taken for the server's."""
     server = start(extensions=("STARTTLS",), script={"STARTTLS": "220 go\r\n250 injected"})
-    with pytest.raises(Unavailable, match="before encryption"):
+    with pytest.raises(Unavailable, match="out of turn"):
         await adapter(server, security="starttls").publish(PAYLOAD, "k1")
 
 

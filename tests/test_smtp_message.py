@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from email.header import decode_header, make_header
 from email.message import EmailMessage
+from email.utils import parseaddr
 
 import pytest
 from hypothesis import example, given
@@ -77,8 +78,8 @@ def test_message__parts(variant: Variant) -> None:
     assert [part.get_content_type() for part in (text, html)] == ["text/plain", "text/html"]
     assert {part["Content-Transfer-Encoding"] for part in (text, html)} == {"base64"}
     assert {part.get_content_charset() for part in (text, html)} == {"utf-8"}
-    assert text.get_content().rstrip() == variant.text("text").rstrip()
-    assert html.get_content().rstrip() == variant.text("html").rstrip()
+    for part, name in ((text, "text"), (html, "html")):
+        assert part.get_content() == variant.text(name).rstrip("\n").replace("\n", "\r\n") + "\r\n"
 
 
 def test_message__is_clean(variant: Variant) -> None:
@@ -142,9 +143,9 @@ SUBJECTS = st.lists(_WORDS | _LETTERS, min_size=1, max_size=30).map(" ".join)
 @example("会" * 300)
 def test_subject__round_trip(subject: str) -> None:
     """Any title comes back letter by letter; lines hold 76 characters, encoded words 75 (RFC 2047, section 2)."""
-    if not (expected := " ".join(subject.split(" ")).strip()):
+    expected = re.sub(r" +", " ", subject).strip(" ")
+    if not expected:
         return
-    expected = re.sub(r" +", " ", expected)
     header = subject_header(subject)
     assert header.isascii()
     assert all(len(line) <= 76 for line in header.split("\r\n"))
@@ -189,9 +190,9 @@ def test_from__round_trip(sender: str) -> None:
     """The sender's name is read as it was set, whatever is in it."""
     header = from_header(mailbox(sender))
     assert all(len(line) <= 76 for line in header.split("\r\n"))
-    message = parsed(f"{header}\r\n\r\n".encode())
-    address = message["From"].addresses[0]
-    assert (address.display_name, address.addr_spec) == (mailbox(sender).name, "news@example.org")
+    # The reader of email.policy.default puts a space between two encoded words of a name; RFC 2047 does not.
+    name, address = parseaddr(header.removeprefix("From: ").replace("\r\n", ""))
+    assert (str(make_header(decode_header(name))), address) == (mailbox(sender).name, "news@example.org")
 
 
 def test_message__title_in_one_language_only(visit: Revision, edition: Edition) -> None:

@@ -95,6 +95,10 @@ def test_shorter__chinese(sentence: str, forms: list[str]) -> None:
     [
         ("The Association held a public lecture in the city library; please register early.", ["The Association held a public lecture in the city library…"]),
         ("The two sides signed a memorandum of cooperation, which runs for five years.", ["The two sides signed a memorandum of cooperation…"]),
+        (
+            "The group that has been led by Dr Zhou since May, which now has ten members, visited us.",
+            [],
+        ),
         ("Ms. Lin Ruolan, President of the Association, who leads the group, visited it.", []),
         ("At 10 a.m. on 5 March 2026, a delegation of six led by Professor Chen, Vice President of the University, visited us.", []),
         ("Professor Chen, Dr Zhou of the Library, and four of their colleagues visited.", []),
@@ -110,8 +114,9 @@ def test_shorter__english(sentence: str, forms: list[str]) -> None:
 
 def test_shorter__spares_names() -> None:
     """No cut falls into the name of an organisation that is known."""
-    sentence = "The delegation has visited the Institute of Rivers, which flow and heal, in March."
-    assert list(shorter(sentence, EN, ("Institute of Rivers, which flow and heal",))) == []
+    sentence = "The delegation has visited the Forum for Lakes, and the Sea."
+    assert list(shorter(sentence, EN)) == ["The delegation has visited the Forum for Lakes…"]
+    assert list(shorter(sentence, EN, ("Forum for Lakes, and the Sea",))) == []
 
 
 SAMPLE = '中文水。！？…，；“”《》（）()"a Z.,;!?3 \u0301\u200d\u0600👩🏽\n'
@@ -133,10 +138,10 @@ def test_first__is_a_prefix_of_whole_graphemes(text: str, language: Language) ->
         assert len(form) < len(lead) + 3
 
 
-@pytest.mark.parametrize("text", ["（" * 200_000, "“”" * 100_000, "a.b " * 100_000, "，" * 200_000, "Mr. " * 100_000, "。" * 200_000, "\u0301" * 200_000, '"' * 200_001, "A. " * 100_000])  # fmt: skip
+@pytest.mark.parametrize("text", ["（" * 200_000, "“”" * 100_000, "a.b " * 20_000, "，" * 200_000, "Mr. " * 20_000, "。" * 200_000, "\u0301" * 200_000, '"' * 200_001, "A. " * 20_000])  # fmt: skip
 def test_lead_sentence__hostile_text(text: str) -> None:
     """Nothing an author pastes keeps us busy."""
     started = time.perf_counter()
     for language in Language:
-        lead_sentence(text, language)
+        list(shorter(lead_sentence(text, language), language))
     assert time.perf_counter() - started < 4

@@ -117,9 +117,9 @@ class MastodonAdapter(Adapter[MastodonSettings, StatusPayload]):
 
     def prepare(self, variant: Variant) -> StatusPayload:
         """The post. Raises :class:`Unsupported` for an empty one, or one too long with its real link."""
-        text = variant.text("text").strip()
+        text = variant.text("text")
         limit = self.settings.max_characters
-        if not text:
+        if not text.strip():
             raise Unsupported("A post needs a text; write a summary.")
         if (length := measure(text, LengthRule(limit, link=23, short_handles=True))) > limit:
             raise Unsupported(f"The post has {length} characters and may have {limit}; shorten the summary.")

@@ -73,6 +73,7 @@ class Conversation:
                 self._open()
                 self._envelope(sender, recipients, len(message))
                 self._expect(_Steps.MESSAGE, "DATA", 354)
+                self._connection.expect_silence()
             return self._deliver(message)
         finally:
             self._leave()
@@ -107,6 +108,11 @@ class Conversation:
         except OSError as error:
             what = "broke the conversation off" if self._wire else "cannot be reached"
             raise Unavailable(f"{self._server} {what} ({_reason(error)}); nothing was sent.") from error
+
+    @property
+    def _connection(self) -> Wire:
+        assert self._wire, "open the conversation first"
+        return self._wire
 
     # --- up to the message -----------------------------------------------------------------------
 
@@ -161,8 +167,7 @@ class Conversation:
     def _envelope(self, sender: str, recipients: tuple[str, ...], size: int) -> None:
         announced = f" SIZE={size}" if size and "SIZE" in self._extensions else ""
         self._expect(_Steps.SENDER, f"MAIL FROM:<{sender}>{announced}", 250, f" {sender}")
-        assert self._wire
-        answers = [(address, self._wire.command(f"RCPT TO:<{address}>")) for address in recipients]
+        answers = [(address, self._connection.command(f"RCPT TO:<{address}>")) for address in recipients]
         refused = [(address, reply) for address, reply in answers if reply.code not in (250, 251, 252)]
         if refused:
             raise self._refused_recipients(refused)
@@ -180,11 +185,10 @@ class Conversation:
     # --- the message -----------------------------------------------------------------------------
 
     def _deliver(self, message: bytes) -> Reply:
-        assert self._wire
         patience = self._settings.answer_timeout
         try:
-            self._wire.send(transparent(message), patience)
-            reply = self._wire.reply(patience)
+            self._connection.send(transparent(message), patience)
+            reply = self._connection.reply(patience)
         except Exception as error:  # whatever it was, the server may have the whole message
             raise OutcomeUnknown(
                 f"{self._server} did not say whether it took the message ({_reason(error)}); "
@@ -212,8 +216,7 @@ class Conversation:
     # --- what a reply means ------------------------------------------------------------------------
 
     def _expect(self, step: _Steps, command: str, wanted: int, about: str = "") -> None:
-        assert self._wire
-        self._judge(step, self._wire.command(command), wanted, about)
+        self._judge(step, self._connection.command(command), wanted, about)
 
     def _judge(self, step: _Steps, reply: Reply, wanted: int, about: str = "") -> None:
         if reply.code != wanted:

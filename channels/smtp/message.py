@@ -94,8 +94,8 @@ def subject_header(text: str) -> str:
 
     Raises :class:`Unsupported` for a subject that is empty or holds another control character.
     """
-    subject = _BREAKS.sub(" ", text).strip()
-    if not subject:
+    subject = _BREAKS.sub(" ", text).strip(" ")
+    if not subject.strip():
         raise Unsupported("The subject is empty; give the announcement a title.")
     for character in subject:
         if unicodedata.category(character) in ("Cc", "Cs"):

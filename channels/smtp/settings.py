@@ -71,7 +71,7 @@ class SmtpSettings(ChannelSettings):
     @classmethod
     def _check_host(cls, value: str) -> str:
         try:
-            ascii_host = value.encode("idna").decode("ascii") if not value.isascii() else value
+            ascii_host = value.encode("idna").decode("ascii") if len(value) < 254 else ""
         except UnicodeError:
             ascii_host = ""
         if not _HOST.fullmatch(ascii_host):

@@ -63,9 +63,7 @@ class Wire:
 
     def start_tls(self, context: ssl.SSLContext) -> None:
         """Goes on encrypted, the certificate checked against the host's name."""
-        if self._buffer:  # what came before the handshake was not said by the server we are about to verify
-            self.usable = False
-            raise BrokenReply("the server spoke before encryption had begun")
+        self.expect_silence()  # what came before the handshake was not said by the server that it verifies
         self._socket.settimeout(self._timeout)
         try:
             encrypted = context.wrap_socket(
@@ -99,6 +97,12 @@ class Wire:
         except OSError:
             self.usable = False
             raise
+
+    def expect_silence(self) -> None:
+        """Refuses to go on where the server has said more than it was asked: it would be taken for the next reply."""
+        if self._buffer:
+            self.usable = False
+            raise BrokenReply("the server spoke out of turn")
 
     def _reply(self, deadline: float) -> Reply:
         texts: list[str] = []

@@ -107,11 +107,9 @@ def _print_deliveries(dossier: Dossier, zone: str) -> None:
 def log(arguments: argparse.Namespace) -> int:
     """Everything that happened."""
     with open_desk(arguments) as desk:
-        desk.show(arguments.id)
-        with desk.store.read() as tx:
-            events = tx.log.of(arguments.id)
+        events = desk.log(arguments.id)
         zone = desk.settings.office.timezone
-        keys = {d.id: d.key for d in desk.show(arguments.id).deliveries}
+        deliveries = {d.id: (d.key, d.channel) for d in desk.show(arguments.id).deliveries}
     if arguments.json:
         output.as_json(
             [
@@ -120,7 +118,7 @@ def log(arguments: argparse.Namespace) -> int:
                     "event": e.name,
                     "by": e.actor,
                     "account": e.account,
-                    "delivery": keys.get(e.delivery or 0),
+                    "delivery": deliveries.get(e.delivery or 0, (None, ""))[0],
                     "attempt": e.attempt,
                     **e.detail,
                 }
@@ -131,9 +129,10 @@ def log(arguments: argparse.Namespace) -> int:
     rows = []
     for e in events:
         who = e.actor if e.account in ("", e.actor) else f"{e.actor} ({e.account})"
-        told = [
-            f"{k}: {v}" for k, v in e.detail.items() if v not in ("", None, []) and k not in ("owner", "seal")
-        ]
-        rows.append((clock.show(e.at, zone), who, e.name, keys.get(e.delivery or 0, ""), "; ".join(told)))
-    output.table(("When", "Who", "What", "Delivery", "Details"), rows)
+        rows.append(
+            (clock.show(e.at, zone), who, words.event(e, deliveries.get(e.delivery or 0, ("", ""))[1]))
+        )
+    output.table(
+        (f"When ({zone})", "Who", "What"), [(when.removesuffix(f" {zone}"), *rest) for when, *rest in rows]
+    )
     return 0

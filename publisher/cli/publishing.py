@@ -15,12 +15,18 @@ from publisher.desk import Desk
 def schedule(arguments: argparse.Namespace) -> int:
     """Sets the hour."""
     with open_desk(arguments) as desk:
-        instant = desk.schedule(arguments.id, " ".join(arguments.when), person(arguments))
+        planned = desk.schedule(arguments.id, " ".join(arguments.when), person(arguments))
         zone = desk.settings.office.timezone
     if arguments.json:
-        output.as_json({"id": arguments.id, "state": "scheduled", "instant": instant.isoformat()})
+        data = {"id": arguments.id, "state": "scheduled", "instant": planned.instant.isoformat()}
+        output.as_json(data | {"dated": planned.dated})
     else:
-        print(f"{arguments.id} goes out at {clock.show(instant, zone)} ({instant:%Y-%m-%d %H:%M:%S} UTC).")
+        utc = f"{planned.instant:%Y-%m-%d %H:%M:%S} UTC"
+        print(f"{arguments.id} goes out at {clock.show(planned.instant, zone)} ({utc}).")
+        if planned.dated:
+            print(
+                f"Note: the approved posts are dated {planned.dated}; to change that, revise and approve again."
+            )
         print("A running worker publishes it; to publish by hand what is due: publisher worker --once")
     return 0
 

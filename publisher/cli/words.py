@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from publisher.delivery import Delivery, State
+from publisher.store.log import Event
 
 _MEANING = {
     State.WAITING: "waiting",
@@ -50,6 +51,54 @@ def needs(delivery: Delivery) -> str:
             return f"Set the channel up again, then: publisher schedule {delivery.announcement} now"
         case _:
             return ""
+
+
+def event(entry: Event, channel: str) -> str:
+    """One line of the log as a sentence; ``channel`` is the delivery's channel, where it is about one."""
+    known = _EVENTS.get(entry.name)
+    if known is None:
+        return f"{channel}: {entry.name}" if channel else entry.name
+    detail = {
+        "reason": "",
+        "url": "",
+        "id": "",
+        "why": "",
+        "hour": "",
+        "number": "",
+        "source": "",
+        "due_at": "",
+    }
+    sentence = known.format(channel=channel, attempt=entry.attempt or 0, **{**detail, **entry.detail})
+    return sentence.removesuffix(": ").removesuffix(" at ").rstrip()
+
+
+_EVENTS = {
+    "revision.added": "Revision {number} filed ({source})",
+    "revision.submitted": "Revision {number} submitted for approval",
+    "revision.approved": "Revision {number} approved; the text of every channel is sealed",
+    "revision.rejected": "Revision {number} sent back: {why}",
+    "announcement.scheduled": "Scheduled for {hour}",
+    "announcement.cancelled": "Cancelled",
+    "attempt.started": "{channel}: sending (attempt {attempt})",
+    "probe.started": "{channel}: asking whether the post is there",
+    "delivery.accepted": "{channel}: sent, the service has taken it over: {url}",
+    "delivery.confirmed": "{channel}: published: {url}",
+    "delivery.retried": "{channel}: did not work, will be tried again: {reason}",
+    "delivery.failed": "{channel}: failed: {reason}",
+    "delivery.rejected": "{channel}: refused: {reason}",
+    "delivery.parked": "{channel}: stopped, a person must act: {reason}",
+    "delivery.uncertain": "{channel}: it is not known whether the post is out: {reason}",
+    "delivery.not_found_yet": "{channel}: not found yet; asked again later, before it is believed",
+    "delivery.not_there": "{channel}: certainly not published; it is sent again",
+    "delivery.probe_failed": "{channel}: could not be asked; asked again later: {reason}",
+    "delivery.released": "{channel}: the link is known, it may go out",
+    "delivery.scheduled": "{channel}: set to the new hour",
+    "delivery.cancelled": "{channel}: cancelled",
+    "delivery.missed": "{channel}: missed, {reason}",
+    "delivery.superseded": "{channel}: replaced by a newer revision",
+    "delivery.resolved": "{channel}: settled by hand: {url}{reason}",
+    "delivery.late_result": "{channel}: an answer came too late and changed nothing",
+}
 
 
 def delivery_data(delivery: Delivery) -> dict[str, object]:

@@ -31,7 +31,7 @@ _MARKER = ".publisher-demo"
 _HERE = Path(__file__).parent
 _PATIENCE_SECONDS = 15.0
 _AHEAD = timedelta(seconds=3)
-_TITLE_EN = "Harbour University Delegation Visits the Association"
+_TITLE_EN = "Hailan Arts Education Delegation Visits Linyu Youth Aesthetic Education Center"
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ def check(revision: Revision) -> Iterator[Finding]:
             yield Finding(
                 "titles.missing",
                 Severity.ERROR,
-                f"The {_NAMES[language]} title is missing.",
+                f"The {_NAMES[language]} title is missing; supply it with --title-{language}, "
+                "or under title: in the front matter of a Markdown document.",
                 zh=revision.title.zh,
                 en=revision.title.en,
-                fix=f"Supply it with --title-{language}, or under title: in the front matter of a Markdown document.",
             )

@@ -131,8 +131,8 @@ def _all_hours(start: datetime, end: datetime | None, zone: str, house: House) -
     for index, name in enumerate(zones):
         there = clock.zone(name)
         begins, ends = start.astimezone(there), end.astimezone(there) if end else None
-        if index and begins.utcoffset() == start.utcoffset():
-            continue
+        if index and (begins.utcoffset() == start.utcoffset() or (end and end.date() != start.date())):
+            continue  # the same hours; or hours of several days, which another zone may move to other days
         text = Bilingual(_span(begins, ends, "—"), _span(begins, ends, "–"))
         if begins.date() != start.date():
             day = Day.of(begins.date())

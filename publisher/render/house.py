@@ -41,16 +41,19 @@ class House:
         return self.chinese if Language(language) is Language.ZH else "en"
 
 
-@lru_cache(maxsize=8)
 def load(office: Path | None = None) -> House:
     """The house style. Raises :class:`SettingsError`, which names the file and the key."""
+    paths = [folder / "house.toml" for folder in reversed(assets.folders("config", office))]
+    return _load(tuple((path, path.stat().st_mtime_ns) for path in paths if path.is_file()))
+
+
+@lru_cache(maxsize=8)
+def _load(versions: tuple[tuple[Path, int], ...]) -> House:
+    """Read once for each version of the files, because every variant asks for it."""
     raw: dict[str, Any] = {}
-    path = Path()
-    for folder in reversed(assets.folders("config", office)):
-        path = folder / "house.toml"
-        if path.is_file():
-            raw = _merged(raw, _read(path), path)
-    return _checked(raw, path)
+    for path, _ in versions:
+        raw = _merged(raw, _read(path), path)
+    return _checked(raw, versions[-1][0])
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Source text to clean HTML, and to plain text. All HTML that goes out passes through nh3 here."""
+"""Source text to clean HTML, and to plain text. All HTML that goes out passes through nh3 here.
+
+Both are pure and cached: a passage stands in many parts, and parsing Markdown is most of the cost of a variant.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,7 @@ def markdown() -> MarkdownIt:
     return MarkdownIt("commonmark", {"html": False})
 
 
+@lru_cache(maxsize=2048)
 def to_html(passage: Passage, language: Language, markup: Markup) -> SafeHtml:
     """A passage in one language as a block of clean HTML, without ``lang`` attributes."""
     source = passage[language]
@@ -42,6 +46,7 @@ def to_html(passage: Passage, language: Language, markup: Markup) -> SafeHtml:
     return SafeHtml(_CLEANER.clean(f"<{tag}>{block}</{tag}>"))
 
 
+@lru_cache(maxsize=2048)
 def to_text(passage: Passage, language: Language, markup: Markup, *, addresses: bool = True) -> str:
     """A passage in one language as plain text: links as "text (address)", list items by line.
 

@@ -71,6 +71,8 @@ _EN_VERB = regex.compile(
 _EN_SHORTEST = 6
 """Words below which a shortened sentence says too little; in Chinese it is characters."""
 
+_LONGEST = 1000
+
 
 def one_line(text: str) -> str:
     """``text`` without line breaks: none between Chinese characters, a space elsewhere."""
@@ -92,12 +94,12 @@ def first(text: str, language: Language) -> str:
 def shorter(sentence: str, language: Language, names: tuple[str, ...] = ()) -> Iterator[str]:
     """``sentence`` without its last clauses, longest first, each ended by an ellipsis that owns up to it.
 
-    Never inside quotes, brackets or one of ``names``, and never after an opening that only leads up to a clause.
+    No form is longer than 1,000 characters, so that a text without a full stop has few of them. Never inside
+    quotes, brackets or one of ``names``, and never after an opening that only leads up to a clause.
     """
     depth, held = _depths(sentence), _held(sentence, names)
     pattern, stands = (_ZH_CLAUSE, _stands_zh) if language is Language.ZH else (_EN_CLAUSE, _stands_en)
-    matches = list(pattern.finditer(sentence))
-    for match in reversed(matches):
+    for match in reversed(list(pattern.finditer(sentence, 0, _LONGEST))):
         cut = match.start()
         whole = not _PREFIX.fullmatch(sentence[cut - 1 : cut])
         if whole and depth[cut] == 0 and cut not in held and stands(sentence, match):

@@ -53,7 +53,7 @@ def fit(
 
     ``rule`` is ``None`` where nothing limits the length; ``None`` comes back where even the leanest is too long.
     """
-    rendered = (render(block) for block in blocks if block)
+    rendered = (render(block).strip() for block in blocks if block)
     return next((text for text in rendered if rule is None or measure(text, rule) <= rule.maximum), None)
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,7 @@ def _rendered(
     return fitted
 
 
+@lru_cache(maxsize=64)
 def context_of(
     revision: Revision,
     edition: Edition,

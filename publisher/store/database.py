@@ -35,7 +35,11 @@ class Store:
         the address, which may hold a password, is never part of them.
         """
         store = cls(_sqlite(home) if not url else _server(url))
-        store._migrate()
+        try:
+            store._migrate()
+        except PublisherError:
+            store.close()
+            raise
         return store
 
     @contextmanager

@@ -101,7 +101,7 @@ class Trickle:
 class Endless:
     """The handler acts; its body is followed by more, for ever."""
 
-    filler: bytes = b" " * 4096
+    filler: bytes = field(default=b"x" * 4096, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

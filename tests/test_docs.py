@@ -1,0 +1,72 @@
+"""Documentation that can be wrong is held to the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from publisher import __version__, reference
+from publisher.cli.main import parser
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_readme__settings_tables() -> None:
+    """The settings tables of the README are those the code makes; ``make docs`` writes them."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    written = readme.partition("<!-- settings: made by make docs -->\n")[2].partition("<!-- /settings -->")[0]
+    assert written.strip() == reference.settings_table()
+
+
+def test_env_example__is_made_from_the_code() -> None:
+    """``.env.example`` names every setting of every adapter; ``make docs`` writes it."""
+    assert (ROOT / ".env.example").read_text(encoding="utf-8") == reference.env_example()
+
+
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "docs/templates.md", ".env.example"])
+def test_docs__name_only_commands_that_exist(name: str) -> None:
+    """Every ``publisher COMMAND`` in the documentation can be typed."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    actions = parser()._subparsers._group_actions  # type: ignore[union-attr]
+    commands = set(actions[0].choices)  # type: ignore[arg-type]
+    named = set(re.findall(r"(?:`|^\$? ?|make\w* |: )publisher ([a-z]+)", text, flags=re.MULTILINE))
+    assert named <= commands
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/templates.md"])
+def test_docs__links_lead_somewhere(name: str) -> None:
+    """Every relative link in the documentation names a file that is there."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
+        assert (ROOT / name).parent.joinpath(target).exists(), target
+
+
+def test_changelog__has_this_version() -> None:
+    """The changelog speaks of the version the program says it is."""
+    assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_locks__have_hashes_and_no_address() -> None:
+    """Both locks pin every package with hashes, and name no index."""
+    for name in ("requirements.lock", "requirements-dev.lock"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert "://" not in text
+        assert "index-url" not in text
+        pinned = [line for line in text.splitlines() if line and not line.startswith((" ", "#"))]
+        assert all("==" in line for line in pinned)
+        assert text.count("--hash=sha256:") >= len(pinned)
+
+
+def test_templates__context_is_documented(visit, edition) -> None:
+    """Everything a template may use is in docs/templates.md."""
+    from publisher.announcement import Language
+    from publisher.channel import Layout
+    from publisher.render import house
+    from publisher.render.variant import context_of
+
+    documented = (ROOT / "docs" / "templates.md").read_text(encoding="utf-8")
+    context = context_of(visit, edition, Layout.PAIRED, tuple(Language), house.load())
+    missing = [name for name in context if f"`{name}" not in documented]
+    assert missing == []
