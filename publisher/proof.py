@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 from publisher import clock, preflight
 from publisher.announcement import Finding, Revision, Severity
-from publisher.channel import Unsupported, Variant
+from publisher.channel import Kind, Unsupported, Variant
 from publisher.errors import NotAllowedError, PublisherError
 from publisher.registry import AnyAdapter
 from publisher.render import links
 from publisher.render import variant as rendering
+from publisher.render.summary import uses_author_summary
 from publisher.settings import Settings
 from publisher.store.announcements import Filed
 
 _UNFILED = "0000-0000"
+
+
+def _has_summary(variant: Variant, revision: Revision) -> bool:
+    if variant.kind is not Kind.SUMMARY or not any(revision.summary[code] for code in variant.languages):
+        return True
+    return uses_author_summary(variant.text("text"), revision, variant.languages)
 
 
 class Proofs:
@@ -72,13 +79,21 @@ class Proofs:
                 found.append(Finding("language.reserved", Severity.ERROR, message))
         if any(finding.severity is Severity.ERROR for finding in found):
             return found  # what cannot be approved anyway is not rendered
-        for name in names:
-            try:
-                for variant in self._rendered(revision, edition, name):
-                    rendering.prove(variant, self._channels[name])
-            except (Unsupported, PublisherError) as refusal:
-                found.append(Finding("fit.unsupported", Severity.ERROR, str(refusal)))
-        return found
+        return [*found, *(finding for name in names for finding in self._fit(revision, edition, name))]
+
+    def _fit(self, revision: Revision, edition: rendering.Edition, name: str) -> Iterator[Finding]:
+        """``fit.unsupported`` for what a channel cannot express, ``fit.summary`` for an author's text left out."""
+        channel = self._channels[name]
+        try:
+            for variant in self._rendered(revision, edition, name):
+                rendering.prove(variant, channel)
+                if not _has_summary(variant, revision):
+                    message = f"{name}: your own summary is too long there; a shorter text is used, see the preview."
+                    yield Finding(
+                        "fit.summary", Severity.NOTE, message, zh=revision.summary.zh, en=revision.summary.en
+                    )
+        except (Unsupported, PublisherError) as refusal:
+            yield Finding("fit.unsupported", Severity.ERROR, str(refusal))
 
     def _edition(self, filed: Filed) -> rendering.Edition:
         zone = clock.zone(self._settings.office.timezone)

@@ -194,3 +194,16 @@ def test_schedule__says_when_the_printed_date_differs(bureau: Office) -> None:
     bureau.desk.approve(key, APPROVER)
     assert bureau.desk.schedule(key, "now", OFFICER).dated == ""
     assert bureau.desk.schedule(key, "2026-10-12 09:00 Asia/Shanghai", OFFICER).dated == "2026-10-01"
+
+
+def test_check__an_own_summary_that_does_not_fit_is_said(bureau: Office) -> None:
+    """An author's summary that a channel has no room for is replaced by a shorter text, and the author is told."""
+    (bureau.home / "templates" / "toy" / "note.txt").write_text(
+        "{{ blocks.values()|join(' ') }} {{ link[scope] }}"
+    )
+    short = DOCUMENT.replace("---\n阅览", "summary: {zh: 欢迎来。, en: Do come.}\n---\n阅览")
+    assert [f.code for f in bureau.desk.check(short.encode(), "corner.md")[1]] == []
+    long = short.replace("Do come.", "Do come. " * 30)
+    _, found = bureau.desk.check(long.encode(), "corner.md")
+    assert [f.code for f in found] == ["fit.summary"]
+    assert "note" in found[0].message

@@ -6,6 +6,7 @@ Only the standard library is imported here, so that ``--help`` answers at once; 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from importlib import import_module
 
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
 _WHEN = 'a time such as "2026-10-12 09:00 Asia/Shanghai", or "now"'
 
 
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    # argparse would import shutil for this, and with it every compression library.
+    try:
+        columns = int(os.environ.get("COLUMNS", "")) or 80
+    except ValueError:
+        columns = os.get_terminal_size().columns if sys.stdout.isatty() else 80
+    return argparse.HelpFormatter(prog, width=max(40, min(columns, 110) - 2))
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Wrong use: one sentence, code 2."""
@@ -32,13 +42,16 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
     """Everything that can be typed; with ``only``, other commands have their name and help but no options."""
     top = _Parser(
         prog="publisher",
+        formatter_class=_formatter,
         description="Bilingual announcements, approved once, published everywhere, unattended.",
         epilog="Start with: publisher demo",
     )
     top.add_argument("--version", action="version", version=f"publisher {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     for name, (handler, help_, arguments) in COMMANDS.items():
-        made = commands.add_parser(name, help=help_, description=help_[:1].upper() + help_[1:] + ".")
+        made = commands.add_parser(
+            name, help=help_, description=help_[:1].upper() + help_[1:] + ".", formatter_class=_formatter
+        )
         made.set_defaults(handler=handler)
         if only in (None, name):
             arguments(made)

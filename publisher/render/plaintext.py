@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 
 import regex
 
@@ -19,7 +20,8 @@ from publisher.announcement import Language
 _COLUMNS = {Language.ZH: 76, Language.EN: 72}
 """Columns of a line: 38 full-width characters, or 72 Latin ones."""
 
-_GRAPHEME = regex.compile(r"\X")
+_GRAPHEME = regex.compile(r"[A-Za-z]+|\X")
+"""A run of Latin letters, which never breaks and is as wide as it is long, or one grapheme."""
 _ADDRESS = re.compile(r"(?:https?://|mailto:)[^\s，。；：！？、）》」』”’]+")
 _MARKER = re.compile(r"\s*(?:[-*•·]|\d{1,3}[.)])\s+")
 
@@ -40,8 +42,12 @@ _STAYS = re.compile(
 """What stays on the line of the name, or of the number, after it."""
 
 
+@lru_cache(maxsize=2048)
 def wrapped(text: str, language: Language | str, indent: str = "") -> str:
-    """``text`` in lines of the measure of ``language``; the filter that templates use. See :func:`wrap`."""
+    """``text`` in lines of the measure of ``language``; the filter that templates use. See :func:`wrap`.
+
+    Cached, as the other conversions of passages are: a text is rendered when it is checked, seen and sealed.
+    """
     return wrap(text, _COLUMNS[Language(language)], indent)
 
 
@@ -61,9 +67,12 @@ def width(text: str) -> int:
     return sum(_grapheme_width(grapheme, wide_marks) for grapheme in _GRAPHEME.findall(text))
 
 
+@lru_cache(maxsize=1 << 14)
 def _grapheme_width(grapheme: str, wide_marks: bool) -> int:
     # A grapheme is as wide as its base: marks, joiners and variation selectors add nothing.
     base = grapheme[0]
+    if base.isascii() and base.isalpha() and grapheme.isascii():
+        return len(grapheme)
     if unicodedata.east_asian_width(base) in "WF" or (wide_marks and base in _FULL_WIDTH_MARKS):
         return 2
     return 0 if unicodedata.category(base) in ("Mn", "Me", "Cf", "Cc") else 1
@@ -110,6 +119,7 @@ def _inside_addresses(source: str) -> set[int]:
     return {at for match in _ADDRESS.finditer(source) for at in range(match.start() + 1, match.end())}
 
 
+@lru_cache(maxsize=1 << 14)
 def is_wide(character: str) -> bool:
     """Whether no space is written between ``character`` and a Chinese one when two lines are joined."""
     return unicodedata.east_asian_width(character) in "WF" or character in _FULL_WIDTH_MARKS
@@ -130,8 +140,9 @@ def _breaks_at_space(source: str, at: int) -> bool:
     return not (after.isdigit() and is_wide(before))
 
 
+@lru_cache(maxsize=1 << 14)
 def _breaks_between(before: str, after: str) -> bool:
-    """Whether a line may end between two characters that stand together."""
+    """Whether a line may end between two characters that stand together. Cached: scripts repeat their pairs."""
     if not (is_wide(before) and is_wide(after)) or before.isspace() or after.isspace():
         return False
     if after in _NEVER_FIRST or before in _NEVER_LAST:

@@ -181,12 +181,17 @@ def excerpt(revision: Revision) -> Bilingual:
     lead = next((p for p in revision.passages if p.kind is PassageKind.PARAGRAPH), None)
     found = {
         code: revision.summary[code]
-        or (summary.lead_sentence(html.to_text(lead, code, revision.markup), code) if lead else "")
+        or (
+            summary.lead_sentence(html.to_text(lead, code, revision.markup, addresses=False), code)
+            if lead
+            else ""
+        )
         for code in Language
     }
     return Bilingual(found[Language.ZH], found[Language.EN])
 
 
+@lru_cache(maxsize=64)
 def _facts(
     revision: Revision, edition: Edition, layout: Layout, languages: tuple[Language, ...], house: House
 ) -> str:
