@@ -226,6 +226,10 @@ def _show(result: Result, doubles: Mapping[str, Double], out: Console) -> None:
         for line in double.received():
             out.print(Text(f"{'Newsletter' if name == 'smtp' else 'Social post':<11} {line}"), soft_wrap=True)
     out.print(
+        Text(f"Social posts are kept in {result.folder / 'posts'}; their addresses ended with the demo."),
+        soft_wrap=True,
+    )
+    out.print(
         Text(f"Everything is in {result.folder}; look around: publisher list --env {result.folder / '.env'}")
     )
 
