@@ -190,6 +190,7 @@ class AnnouncementState(StrEnum):
     APPROVED = "approved"
     SCHEDULED = "scheduled"
     CANCELLED = "cancelled"
+    RETRACTED = "retracted"
 
 
 class Severity(StrEnum):

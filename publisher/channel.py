@@ -203,6 +203,12 @@ class ChannelSettings(BaseModel):
     grace_hours: float = Field(
         24.0, gt=0, le=24 * 30, description="how late a post may still go out after an outage, in hours"
     )
+    per_minute: int = Field(
+        30,
+        gt=0,
+        le=100_000,
+        description="how many posts may start in a minute, so that a backlog is no flood",
+    )
 
 
 # --- What an adapter answers -----------------------------------------------------------------------------

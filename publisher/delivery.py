@@ -40,6 +40,14 @@ class State(StrEnum):
     SUPERSEDED = "superseded"
 
 
+class Action(StrEnum):
+    """What a delivery does on its channel. Updating and retracting act on a post by its id, so both may be repeated."""
+
+    PUBLISH = "publish"
+    UPDATE = "update"
+    RETRACT = "retract"
+
+
 MOVES: Mapping[State, frozenset[State]] = {
     # waiting -> waiting: a person sets another hour, or the canonical link has come.
     State.WAITING: frozenset(
@@ -82,6 +90,7 @@ class Delivery:
     channel: str
     scope: str
     canonical: bool
+    action: Action
     state: State
     due_at: datetime | None
     not_after: datetime | None
@@ -121,6 +130,30 @@ class Patience:
         return timedelta(seconds=step.total_seconds() * (0.5 + rng.random() / 2))
 
 
+class Standing(StrEnum):
+    """What an answer says about the channel itself."""
+
+    WORKS = "works"
+    FAILS = "fails"
+    REFUSES = "refuses"
+
+
+def standing(error: BaseException | None) -> Standing | None:
+    """What follows from an answer for the channel as a whole; ``None`` for nothing.
+
+    A refused sign-in is the channel's at once; being out of reach, or unclear, only several times in a row.
+    """
+    match error:
+        case None | AlreadyThere() | Rejected():
+            return Standing.WORKS
+        case SignInFailed():
+            return Standing.REFUSES
+        case Unsupported() | Throttled():
+            return None
+        case _:
+            return Standing.FAILS
+
+
 def after_receipt(receipt: Receipt) -> Move:
     """The channel has it."""
     if receipt.outcome is Outcome.CONFIRMED:
@@ -152,13 +185,17 @@ def after_error(
             wait = error.retry_after or patience.delay(delivery.attempt, rng)
             return _retry(delivery, now, wait, reason, patience)
         case SignInFailed():
-            return _retry(delivery, now, patience.sign_in, reason, patience)
+            # The channel's fault, not the post's: it waits as long as its grace allows, however often that is.
+            return Move(State.WAITING, "delivery.retried", reason, due_at=now + patience.sign_in)
         case Unavailable():
             return _retry(delivery, now, patience.delay(delivery.attempt, rng), reason, patience)
-        case DeliveryError():
-            return uncertain(reason, now, can_find=can_find)
         case _:
-            return uncertain(f"unexpected {type(error).__name__}", now, can_find=can_find)
+            if not isinstance(error, DeliveryError):
+                reason = f"unexpected {type(error).__name__}"
+            if delivery.action is not Action.PUBLISH:
+                # Acting on a post by its id may be repeated: the second time changes nothing.
+                return _retry(delivery, now, patience.delay(delivery.attempt, rng), reason, patience)
+            return uncertain(reason, now, can_find=can_find)
 
 
 def uncertain(reason: str, now: datetime, *, can_find: bool) -> Move:
@@ -179,6 +216,11 @@ def after_probe(found: Receipt | None, delivery: Delivery, now: datetime, settle
             probes=1,
         )
     return Move(State.WAITING, "delivery.not_there", "not published; trying again", due_at=now)
+
+
+def repeat(delivery: Delivery, now: datetime) -> Move:
+    """An update or a retraction whose worker stopped: done again, since by its id it cannot make a second post."""
+    return Move(State.WAITING, "delivery.repeated", delivery.reason, due_at=now)
 
 
 def after_failed_probe(

@@ -20,13 +20,15 @@ from publisher.channel import Links, Outcome, Receipt, Variant
 from publisher.clock import WallTime
 from publisher.delivery import DELIVERED, IN_DOUBT, MOVES, UNSENT, Delivery, Move, State, after_receipt
 from publisher.errors import NotAllowedError, UsageError
-from publisher.planning import plan
+from publisher.planning import Step, correction, plan, plan_correction, plan_retraction, retraction
 from publisher.proof import Proofs
 from publisher.registry import AnyAdapter
 from publisher.render import length, links
 from publisher.settings import Settings
 from publisher.store import Store, Transaction
 from publisher.store.announcements import Filed
+from publisher.store.channels import Halt, Health
+from publisher.store.deliveries import posts_out
 from publisher.store.log import Event
 from publisher.store.seals import Seal
 
@@ -107,7 +109,8 @@ class Desk:
     ) -> tuple[int, list[Finding]]:
         """Files a new revision, from a document or of the title alone; its number and what the checks find.
 
-        The new revision is not approved. Deliveries of the old one that have not begun are superseded.
+        The new revision is not approved. Deliveries of the old one that have not begun are superseded; what is out
+        stays as it is until the new one is approved and brought out with :meth:`correct`.
         """
         document = intake.read(data, name, title=title) if data is not None else None
         now = self._now()
@@ -126,10 +129,6 @@ class Desk:
 
     def _supersede(self, tx: Transaction, filed: Filed, now: datetime, person: Person) -> None:
         for delivery in tx.deliveries.of(filed.key):
-            if delivery.state in DELIVERED:
-                raise NotAllowedError(
-                    f"{filed.key} is already published on {delivery.channel}; what is out cannot be revised here."
-                )
             if delivery.state in IN_DOUBT:
                 raise NotAllowedError(
                     f"{filed.key} is just being published on {delivery.channel}; "
@@ -249,7 +248,9 @@ class Desk:
             tx.log.add(
                 now, key, "revision.approved", person, number=filed.number, seal=digest, channels=names
             )
-            if filed.publish_at and filed.publish_at.instant() > now - _A_MINUTE:
+            planned = filed.publish_at is not None and filed.publish_at.instant() > now - _A_MINUTE
+            if planned and not posts_out(tx.deliveries.of(key)):
+                assert filed.publish_at is not None
                 self._plan(tx, filed, filed.publish_at, person, now)
         return self.show(key)
 
@@ -323,6 +324,74 @@ class Desk:
             tx.announcements.set_state(key, AnnouncementState.CANCELLED)
             tx.log.add(now, key, "announcement.cancelled", person, stopped=[d.channel for d in stoppable])
         return out
+
+    def correct(self, key: str, person: Person, *, confirmed: bool) -> list[Step]:
+        """What bringing the approved newer revision out does on each channel; does it where ``confirmed``."""
+        now = self._now()
+        with self.store.write() as tx:
+            filed = tx.announcements.get(key)
+            seal = tx.seals.of(filed.revision_id)
+            if seal is None:
+                raise NotAllowedError(
+                    f"{key} is {filed.state}; a correction must be approved like any revision."
+                )
+            if not posts_out(tx.deliveries.of(key)):
+                raise NotAllowedError(
+                    f"Nothing of {key} is out yet; publish it with: publisher schedule {key} WHEN"
+                )
+            steps = [step for step, _, _ in correction(tx, filed, seal, self.channels)]
+            if confirmed:
+                plan_correction(tx, filed, seal, self.channels, person, now)
+        return steps
+
+    def retract(self, key: str, person: Person, *, confirmed: bool) -> list[Step]:
+        """What taking the announcement back does on each channel; does it where ``confirmed``."""
+        now = self._now()
+        with self.store.write() as tx:
+            filed = tx.announcements.get(key)
+            mine = tx.deliveries.of(key)
+            if any(d.state in IN_DOUBT for d in mine):
+                raise NotAllowedError(
+                    f'It is not settled what of {key} is out; see "publisher show {key}" and settle that first.'
+                )
+            if not posts_out(mine):
+                raise NotAllowedError(f"Nothing of {key} is out; to stop it: publisher cancel {key}")
+            steps = [step for step, _ in retraction(tx, key, self.channels)]
+            if confirmed:
+                for delivery in mine:
+                    if State.CANCELLED in MOVES[delivery.state]:
+                        move = Move(State.CANCELLED, "delivery.cancelled", "retracted")
+                        tx.deliveries.apply(delivery, move, now, person)
+                plan_retraction(tx, filed, self.channels, person, now)
+        return steps
+
+    def halt(self, person: Person) -> bool:
+        """Stops everything at once, whatever is due; whether it was running until now."""
+        with self.store.write() as tx:
+            return tx.channels.halt(person, self._now())
+
+    def unhalt(self) -> bool:
+        """Lets everything go on; whether it was halted."""
+        with self.store.write() as tx:
+            return tx.channels.unhalt()
+
+    def halted(self) -> Halt | None:
+        """The halt that is on, if there is one."""
+        with self.store.read() as tx:
+            return tx.channels.halted()
+
+    def health(self) -> Mapping[str, Health]:
+        """The standing of each channel."""
+        with self.store.read() as tx:
+            known = tx.channels.all()
+        return {name: known.get(name, Health(name)) for name in self.channels}
+
+    def resume(self, channel: str) -> bool:
+        """Lets a paused channel go on at once; whether it was paused."""
+        if channel not in self.channels:
+            raise UsageError(f'There is no channel "{channel}"; configured are {", ".join(self.channels)}.')
+        with self.store.write() as tx:
+            return tx.channels.resume(channel)
 
     def resolve(self, delivery: str, url: str | None, person: Person) -> Delivery:
         """A person settles an uncertain delivery: it is out at ``url``, or with ``None`` it certainly is not."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from publisher.announcement import AnnouncementState, Person, Revision
 from publisher.channel import Variant
 from publisher.clock import WallTime
-from publisher.delivery import DELIVERED, UNSENT
+from publisher.delivery import DELIVERED, UNSENT, Action
 from publisher.errors import NotAllowedError
 from publisher.registry import AnyAdapter
 from publisher.render import links
@@ -17,6 +18,7 @@ from publisher.render.dates import view as event_view
 from publisher.render.house import load as load_house
 from publisher.store import Transaction
 from publisher.store.announcements import Filed
+from publisher.store.deliveries import posts_out
 from publisher.store.seals import Seal
 
 
@@ -40,7 +42,12 @@ def plan(
     The canonical channel is due at the hour; what links to it becomes due when its address is known.
     Raises :class:`NotAllowedError` where everything is out or on its way.
     """
-    planned = {d.key: d for d in tx.deliveries.of(filed.key, filed.number)}
+    everything = tx.deliveries.of(filed.key)
+    planned = {d.key: d for d in everything if d.revision == filed.number}
+    if any(d.revision < filed.number for d in posts_out(everything).values()):
+        raise NotAllowedError(
+            f"{filed.key} is already published; bring the new revision out with: publisher correct {filed.key}"
+        )
     if planned and not any(d.state in UNSENT for d in planned.values()):
         raise NotAllowedError(f'{filed.key} is already out or on its way; see "publisher show {filed.key}".')
     link_known = bool(planned) and all(d.state in DELIVERED for d in planned.values() if d.canonical)
@@ -72,3 +79,106 @@ def _not_after(revision: Revision, hour: WallTime, adapter: AnyAdapter | None, h
         if ends >= hour.instant():
             until = min(until, ends)
     return until
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a correction or a retraction does on one channel; ``action`` is ``None`` where nothing can be done."""
+
+    channel: str
+    scope: str
+    action: Action | None
+    told: str
+
+
+def correction(
+    tx: Transaction, filed: Filed, seal: Seal, channels: Mapping[str, AnyAdapter]
+) -> list[tuple[Step, int, Variant]]:
+    """What bringing out a newer revision does, a step for every sealed variant, with its id and itself."""
+    out = posts_out(tx.deliveries.of(filed.key))
+    steps = []
+    for variant_id, variant in tx.seals.variants(seal.id):
+        adapter, place = channels.get(variant.channel), (variant.channel, variant.scope)
+        if adapter is None:
+            step = Step(*place, None, "not configured any more; nothing happens there")
+        elif place not in out:
+            step = Step(*place, Action.PUBLISH, "published for the first time")
+        elif out[place].revision == filed.number:
+            step = Step(*place, None, "has this revision already")
+        elif adapter.can_update:
+            step = Step(*place, Action.UPDATE, "changed in place")
+        else:
+            step = Step(*place, None, "cannot be changed; what went out stays as it is")
+        steps.append((step, variant_id, variant))
+    return steps
+
+
+def plan_correction(
+    tx: Transaction,
+    filed: Filed,
+    seal: Seal,
+    channels: Mapping[str, AnyAdapter],
+    person: Person,
+    now: datetime,
+) -> None:
+    """Plans every step of a correction for now; what links to the canonical post waits for it."""
+    steps = correction(tx, filed, seal, channels)
+    existing = {d.key: d for d in tx.deliveries.of(filed.key, filed.number)}
+    first = any(step.action and variant.channel == seal.canonical for step, _, variant in steps)
+    for step, variant_id, variant in steps:
+        if step.action is None:
+            continue
+        canonical = variant.channel == seal.canonical
+        due = None if first and not canonical and links.needs_link(variant) else now
+        key = delivery_key(variant)
+        if key not in existing:
+            tx.deliveries.plan(
+                variant, variant_id, key, canonical=canonical, due_at=due, not_after=None, action=step.action
+            )
+        elif existing[key].state in UNSENT:
+            tx.deliveries.reschedule(existing[key], due, None, now, person)
+    tx.announcements.set_state(filed.key, AnnouncementState.SCHEDULED)
+    tx.log.add(now, filed.key, "announcement.corrected", person, number=filed.number)
+
+
+def retraction(tx: Transaction, key: str, channels: Mapping[str, AnyAdapter]) -> list[tuple[Step, int]]:
+    """What taking an announcement back does, a step for every post that is out, with the id of its delivery."""
+    steps = []
+    for (channel, scope), delivery in posts_out(tx.deliveries.of(key)).items():
+        adapter = channels.get(channel)
+        if adapter is None:
+            step = Step(channel, scope, None, "not configured any more; nothing happens there")
+        elif adapter.can_retract:
+            step = Step(channel, scope, Action.RETRACT, "taken back")
+        else:
+            step = Step(channel, scope, None, "cannot be taken back; what went out stays")
+        steps.append((step, delivery.id))
+    return steps
+
+
+def plan_retraction(
+    tx: Transaction, filed: Filed, channels: Mapping[str, AnyAdapter], person: Person, now: datetime
+) -> None:
+    """Plans every step of a retraction for now."""
+    existing = {d.key: d for d in tx.deliveries.of(filed.key)}
+    for step, delivery_id in retraction(tx, filed.key, channels):
+        if step.action is None:
+            continue
+        published = tx.deliveries.get(delivery_id)
+        key = f"{published.key}-retract"
+        if key in existing:
+            if existing[key].state in UNSENT:
+                tx.deliveries.reschedule(existing[key], now, None, now, person)
+            continue
+        variant_id = tx.deliveries.variant_id(published)
+        tx.deliveries.plan(
+            tx.seals.variant(variant_id),
+            variant_id,
+            key,
+            canonical=False,
+            due_at=now,
+            not_after=None,
+            action=Action.RETRACT,
+        )
+    tx.announcements.set_state(filed.key, AnnouncementState.RETRACTED)
+    tx.log.add(now, filed.key, "announcement.retracted", person)

@@ -103,9 +103,10 @@ class Worker:
             return
         async with self._waking:
             try:
-                while await self._engine.enqueue_due():
-                    await asyncio.sleep(0)
-                self._arm(await self._next_due())
+                due = await self._next_due()
+                while due is not None and due <= self._now() and await self._engine.enqueue_due():
+                    due = await self._next_due()
+                self._arm(due)
             except PublisherError as error:
                 # The next sweep tries again; nothing is lost, since nothing was claimed.
                 log.error("the store cannot be used", event_name="store.unusable", reason=str(error))

@@ -14,7 +14,7 @@ from publisher.channel import OutcomeUnknown, Rejected, SignInFailed, Throttled,
 from publisher.delivery import Move, State
 from publisher.engine.embedded import EmbeddedEngine
 from publisher.errors import NotAllowedError, PublisherError
-from publisher.store import Store
+from publisher.store import Store, Transaction
 from tests.toy import APPROVER, DOCUMENT, OFFICER, Clock, Office, office
 
 
@@ -287,8 +287,8 @@ async def test_heartbeat__holds_what_takes_long(store: Store, tmp_path: Path) ->
     )
     plain = engine._extend
 
-    def noticed() -> None:
-        plain()
+    def noticed(tx: Transaction) -> None:
+        plain(tx)
         loop.call_soon_threadsafe(extended.set)
 
     loop = asyncio.get_running_loop()
@@ -373,8 +373,170 @@ async def test_schedule__out_is_out(bureau: Office) -> None:
         bureau.desk.schedule(key, "now", OFFICER)
     with pytest.raises(NotAllowedError, match="can be stopped"):
         bureau.desk.cancel(key, OFFICER)
-    with pytest.raises(NotAllowedError, match="already published"):
-        bureau.desk.revise(key, OFFICER, data=DOCUMENT.replace("茶点", "点心").encode(), name="c.md")
+    _revised(bureau, key)
+    with pytest.raises(NotAllowedError, match="publisher correct"):
+        bureau.desk.schedule(key, "now", OFFICER)
+
+
+def _revised(bureau: Office, key: str) -> None:
+    """An approved newer revision, which says 点心 instead of 茶点."""
+    bureau.desk.revise(key, OFFICER, data=DOCUMENT.replace("茶点", "点心").encode(), name="c.md")
+    bureau.desk.submit(key, OFFICER)
+    bureau.desk.approve(key, APPROVER)
+
+
+async def test_correct__in_place_where_it_can(bureau: Office) -> None:
+    """A correction changes the website's post in place; the channel that cannot is named, and gets nothing new."""
+    key = bureau.approved()
+    bureau.desk.schedule(key, "now", OFFICER)
+    await _work(bureau)
+    _revised(bureau, key)
+    told = {s.channel: (s.action, s.told) for s in bureau.desk.correct(key, OFFICER, confirmed=False)}
+    assert told["site"] == ("update", "changed in place")
+    assert told["note"] == (None, "cannot be changed; what went out stays as it is")
+    await _work(bureau)
+    assert "茶点" in bureau.service.texts("site")[0]  # shown, not done
+    bureau.desk.correct(key, OFFICER, confirmed=True)
+    await _work(bureau)
+    assert [k for k, _ in bureau.service.posts] == [f"{key}-r1-site-both", f"{key}-r1-note-both"]
+    assert "点心" in bureau.service.texts("site")[0]
+    assert {s.told for s in bureau.desk.correct(key, OFFICER, confirmed=True)} >= {
+        "has this revision already"
+    }
+
+
+async def test_correct__crash_is_repeated(bureau: Office) -> None:
+    """A worker that died while correcting: the correction is done again, and there is still one post."""
+    key = bureau.approved()
+    bureau.desk.schedule(key, "now", OFFICER)
+    await _work(bureau)
+    _revised(bureau, key)
+    bureau.desk.correct(key, OFFICER, confirmed=True)
+    _claim(bureau, "worker-dead")
+    bureau.clock.forward(seconds=6)
+    await _work(bureau, "worker-2")
+    assert "点心" in bureau.service.texts("site")[0]
+    assert len(bureau.service.texts("site")) == 1
+
+
+async def test_correct__only_what_is_approved_and_out(bureau: Office) -> None:
+    """Nothing is corrected before it is out, or without approval."""
+    key = bureau.approved()
+    with pytest.raises(NotAllowedError, match="out yet"):
+        bureau.desk.correct(key, OFFICER, confirmed=True)
+    bureau.desk.schedule(key, "now", OFFICER)
+    await _work(bureau)
+    bureau.desk.revise(key, OFFICER, data=DOCUMENT.replace("茶点", "点心").encode(), name="c.md")
+    with pytest.raises(NotAllowedError, match="must be approved"):
+        bureau.desk.correct(key, OFFICER, confirmed=True)
+
+
+async def test_retract__takes_back_what_it_can(bureau: Office) -> None:
+    """A retraction takes the website's post back once and says that the other stays; it may be published anew."""
+    key = bureau.approved()
+    bureau.desk.schedule(key, "now", OFFICER)
+    await _work(bureau)
+    told = {s.channel: s.told for s in bureau.desk.retract(key, OFFICER, confirmed=True)}
+    assert told == {"site": "taken back", "note": "cannot be taken back; what went out stays"}
+    bureau.service.faults = [_raises(OutcomeUnknown("cut"))]
+    await _work(bureau)
+    bureau.clock.forward(minutes=5)
+    await _work(bureau)
+    assert bureau.service.texts("site") == []
+    assert bureau.desk.show(key).filed.state == "retracted"
+    assert [s.channel for s in bureau.desk.retract(key, OFFICER, confirmed=False)] == ["note"]
+
+
+async def test_pause__sign_in_refused(bureau: Office) -> None:
+    """A refused sign-in pauses the whole channel: its deliveries wait, are tried slowly, and resume by themselves."""
+    keys = [bureau.approved(DOCUMENT.replace("图书角", f"图书角{n}")) for n in range(3)]
+    for key in keys:
+        bureau.desk.schedule(key, "now", OFFICER)
+    engine = EmbeddedEngine(bureau.store, bureau.desk.channels, "worker-1", now=bureau.clock, slots=1)
+    refused = [_raises(SignInFailed("the token was refused")) for _ in range(9)]
+    bureau.service.refuse = list(refused)
+    for _ in range(4):
+        await engine.enqueue_due()
+        await engine.drain()
+    assert len(refused) - len(bureau.service.refuse) == 1  # one try, then the pause
+    health = bureau.desk.health()["site"]
+    assert health.paused_at is not None
+    assert "token" in health.reason
+    bureau.clock.forward(minutes=11)
+    for _ in range(4):
+        await engine.enqueue_due()
+        await engine.drain()
+    assert len(refused) - len(bureau.service.refuse) == 2  # one slow try, no more
+    bureau.service.refuse = []
+    await engine.stop()
+    bureau.clock.forward(minutes=11)
+    await _work(bureau)
+    await _work(bureau)
+    assert bureau.desk.health()["site"].paused_at is None
+    bureau.clock.forward(minutes=11)
+    await _work(bureau)
+    assert sorted(bureau.states(key)["site"] for key in keys) == ["confirmed"] * 3
+    with bureau.store.read() as tx:
+        names = {e.name for key in keys for e in tx.log.of(key)}
+    assert {"channel.paused", "channel.resumed"} <= names
+
+
+async def test_pause__five_failures_in_a_row(bureau: Office) -> None:
+    """Five failures in a row pause a channel, four and a success do not; a person may resume it."""
+    keys = [bureau.approved(DOCUMENT.replace("图书角", f"图书角{n}")) for n in range(6)]
+    for key in keys:
+        bureau.desk.schedule(key, "now", OFFICER)
+    bureau.service.refuse = [_raises(Unavailable("down")) for _ in range(4)]
+    engine = EmbeddedEngine(bureau.store, bureau.desk.channels, "worker-1", now=bureau.clock, slots=1)
+    for _ in range(5):
+        await engine.enqueue_due()
+        await engine.drain()
+    assert bureau.desk.health()["site"].failures == 0
+    tried: list[str] = []
+    bureau.service.seen = tried.append
+    bureau.service.refuse = [_raises(Unavailable("down")) for _ in range(99)]
+    for _ in range(20):
+        bureau.clock.forward(seconds=15)
+        await engine.enqueue_due()
+        await engine.drain()
+    await engine.stop()
+    assert bureau.desk.health()["site"].paused_at is not None
+    assert sum("-site-" in key for key in tried) == 5
+    assert bureau.desk.resume("site")
+    assert not bureau.desk.resume("site")
+    bureau.service.refuse = []
+    bureau.clock.forward(hours=2)
+    await _work(bureau)
+    assert all(state == "confirmed" for key in keys for state in bureau.states(key).values())
+
+
+async def test_halt__stops_and_goes_on(bureau: Office) -> None:
+    """Halted, nothing goes out however due it is; unhalted, it does."""
+    key = bureau.approved()
+    bureau.desk.schedule(key, "now", OFFICER)
+    assert bureau.desk.halt(OFFICER)
+    assert not bureau.desk.halt(OFFICER)
+    await _work(bureau)
+    assert bureau.service.posts == []
+    assert bureau.desk.unhalt()
+    await _work(bureau)
+    assert len(bureau.service.posts) == 2
+
+
+async def test_backlog__drains_with_a_cap(store: Store, tmp_path: Path) -> None:
+    """After an outage a channel gets no more than its cap a minute, the oldest first."""
+    bureau = office(store, tmp_path / "home", per_minute=3)
+    keys = [bureau.approved(DOCUMENT.replace("图书角", f"图书角{n}")) for n in range(7)]
+    for key in keys:
+        bureau.desk.schedule(key, "now", OFFICER)
+        bureau.clock.forward(seconds=1)
+    for minute in range(3):
+        await _work(bureau)
+        assert len(bureau.service.texts("site")) == min(7, 3 * (minute + 1))
+        bureau.clock.forward(seconds=61)
+    assert [key for key, _ in bureau.service.posts if "-site-" in key] == [
+        f"{key}-r1-site-both" for key in keys
+    ]
 
 
 async def test_cancel__stops_and_can_be_taken_back(bureau: Office) -> None:

@@ -115,6 +115,18 @@ class ToySite(_Toy):
             return None
         return self._receipt(key)
 
+    async def update(self, receipt: Receipt, payload: ToyPayload) -> Receipt:
+        self.service.posts = [(k, payload.text if k == receipt.id else t) for k, t in self.service.posts]
+        if self.service.faults:
+            self.service.faults.pop(0)()
+        return receipt
+
+    async def retract(self, receipt: Receipt) -> Receipt:
+        self.service.posts = [(k, t) for k, t in self.service.posts if k != receipt.id]
+        if self.service.faults:
+            self.service.faults.pop(0)()
+        return receipt
+
     @property
     def capabilities(self) -> Capabilities:
         return Capabilities(settles_after=timedelta(minutes=2))

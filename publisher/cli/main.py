@@ -76,7 +76,9 @@ def _demo(made: argparse.ArgumentParser) -> None:
 
 def _channels(made: argparse.ArgumentParser) -> None:
     _facts(made)
-    made.add_argument("what", nargs="?", choices=["check"], help="sign in to every channel, publish nothing")
+    what = "check: sign in to every channel, publish nothing; resume: let a paused channel go on"
+    made.add_argument("what", nargs="?", choices=["check", "resume"], help=what)
+    made.add_argument("name", nargs="?", metavar="NAME", help="the channel to resume")
 
 
 def _titles(made: argparse.ArgumentParser) -> None:
@@ -135,6 +137,11 @@ def _schedule(made: argparse.ArgumentParser) -> None:
     made.add_argument("when", metavar="WHEN", nargs="+", help=_WHEN)
 
 
+def _confirmed(made: argparse.ArgumentParser) -> None:
+    _acts_on_one(made)
+    made.add_argument("--yes", action="store_true", help="do it; without, only what would happen is shown")
+
+
 def _resolve(made: argparse.ArgumentParser) -> None:
     _acts(made)
     made.add_argument("delivery", metavar="DELIVERY", help='as "publisher show ID" names it')
@@ -151,7 +158,11 @@ def _worker(made: argparse.ArgumentParser) -> None:
 COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] = {
     "demo": ("demo:run", "run the whole job on this machine: no account, no network, ends by itself", _demo),
     "init": ("setup:init", "write .env (readable by you alone) and make the data folder", _facts),
-    "channels": ("setup:channels", "what is configured; with check, sign in without publishing", _channels),
+    "channels": (
+        "setup:channels",
+        "what is configured and how it does; check signs in without publishing",
+        _channels,
+    ),
     "adapters": ("setup:adapters", "what can be configured, with every setting", _facts),
     "add": ("documents:add", "bring a document in as a new announcement; prints its id", _add),
     "check": ("documents:check", "what the checks find in a document or an announcement", _check),
@@ -162,7 +173,15 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
     "reject": ("review:reject", "send a submitted revision back with a reason", _reject),
     "schedule": ("publishing:schedule", "set the hour at which the approved text goes out", _schedule),
     "cancel": ("publishing:cancel", "stop what has not begun", _acts_on_one),
+    "correct": (
+        "publishing:correct",
+        "bring an approved newer revision out where the old one is",
+        _confirmed,
+    ),
+    "retract": ("publishing:retract", "take a published announcement back", _confirmed),
     "resolve": ("publishing:resolve", "settle an uncertain delivery by hand", _resolve),
+    "halt": ("publishing:halt", "stop everything at once, whatever is due", _acts),
+    "unhalt": ("publishing:unhalt", "let everything go on", _acts),
     "worker": ("publishing:worker", "publish unattended, until it is stopped", _worker),
     "list": ("looking:list_all", "all announcements, the newest first", _facts),
     "show": ("looking:show", "where an announcement stands on each channel, and what to do", _one),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from dataclasses import asdict
 
 from publisher import clock, registry
 from publisher.cli import output, words
 from publisher.cli.office import load_settings, open_desk, person
 from publisher.delivery import DELIVERED
 from publisher.desk import Desk
+from publisher.planning import Step
 
 
 def schedule(arguments: argparse.Namespace) -> int:
@@ -42,6 +44,57 @@ def cancel(arguments: argparse.Namespace) -> int:
         for delivery in out:
             print(f"Not stopped: {delivery.channel}, {words.state(delivery)}.")
     return int(bool(out))
+
+
+def correct(arguments: argparse.Namespace) -> int:
+    """Brings a newer revision out, or shows what would happen."""
+    with open_desk(arguments) as desk:
+        steps = desk.correct(arguments.id, person(arguments), confirmed=arguments.yes)
+    return _steps(arguments, steps)
+
+
+def retract(arguments: argparse.Namespace) -> int:
+    """Takes an announcement back, or shows what would happen."""
+    with open_desk(arguments) as desk:
+        steps = desk.retract(arguments.id, person(arguments), confirmed=arguments.yes)
+    return _steps(arguments, steps)
+
+
+def _steps(arguments: argparse.Namespace, steps: list[Step]) -> int:
+    if arguments.json:
+        output.as_json({"id": arguments.id, "done": arguments.yes, "steps": [asdict(step) for step in steps]})
+        return 0
+    output.table(("Channel", "Language", "What happens"), [(s.channel, s.scope, s.told) for s in steps])
+    if not arguments.yes:
+        print("Nothing has been done yet. To do this, add --yes.")
+    elif any(step.action for step in steps):
+        print("A running worker does it now; by hand: publisher worker --once")
+    return 0
+
+
+def halt(arguments: argparse.Namespace) -> int:
+    """Stops everything."""
+    with open_desk(arguments) as desk:
+        changed = desk.halt(person(arguments))
+    if arguments.json:
+        output.as_json({"halted": True})
+    else:
+        print(
+            "Everything is halted." if changed else "Everything is halted already.",
+            "To go on: publisher unhalt",
+        )
+    return 0
+
+
+def unhalt(arguments: argparse.Namespace) -> int:
+    """Lets everything go on."""
+    with open_desk(arguments) as desk:
+        changed = desk.unhalt()
+    if arguments.json:
+        output.as_json({"halted": False})
+    else:
+        print("Everything goes on; what is overdue goes out now." if changed else "Nothing was halted.")
+    return 0
 
 
 def resolve(arguments: argparse.Namespace) -> int:

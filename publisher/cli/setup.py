@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
-from publisher import reference, registry
+from publisher import reference
 from publisher.channel import DeliveryError
 from publisher.cli import output
-from publisher.cli.office import load_settings
+from publisher.cli.office import open_desk
+from publisher.desk import Desk
 from publisher.errors import NotAllowedError, PublisherError, UsageError
 from publisher.registry import AnyAdapter
+from publisher.store.channels import Health
 
 
 def init(arguments: argparse.Namespace) -> int:
@@ -39,47 +42,68 @@ def init(arguments: argparse.Namespace) -> int:
 
 
 def channels(arguments: argparse.Namespace) -> int:
-    """What is configured; with check, code 1 if a channel could not publish."""
-    loaded = load_settings(arguments)
-    if not loaded.channels:
-        raise UsageError('No channel is configured; run "publisher init" and set PUBLISHER_CHANNELS in .env.')
-    built = registry.build(loaded)
-    canonical = registry.canonical(loaded, built)
-    answers = asyncio.run(_ask(built)) if arguments.what else {}
-    rows = [
-        {
-            "channel": name,
-            "adapter": loaded.channels[name].adapter,
-            "kind": str(channel.kind),
-            "languages": ", ".join(channel.settings.languages),
-            "layout": str(channel.settings.layout),
-            "canonical": name == canonical,
-            **({"ready": answers[name][0], "answer": answers[name][1]} if answers else {}),
-        }
-        for name, channel in built.items()
-    ]
+    """What is configured and how it does; with check, code 1 if a channel could not publish."""
+    if (arguments.what == "resume") != bool(arguments.name):
+        raise UsageError(
+            "Write: publisher channels, publisher channels check, or publisher channels resume NAME."
+        )
+    with open_desk(arguments) as desk:
+        if arguments.name:
+            return _resume(arguments, desk.resume(arguments.name))
+        answers = asyncio.run(_ask(desk.channels)) if arguments.what else {}
+        rows = [_row(desk, name, health, answers.get(name)) for name, health in desk.health().items()]
+        halt = desk.halted()
     if arguments.json:
         output.as_json(rows)
     else:
         _print_channels(rows)
+        if halt:
+            print(f"Everything is halted, by {halt.actor}. To go on: publisher unhalt")
     return int(any(not ready for ready, _ in answers.values()))
+
+
+def _resume(arguments: argparse.Namespace, changed: bool) -> int:
+    if arguments.json:
+        output.as_json({"channel": arguments.name, "paused": False})
+    else:
+        print(f"{arguments.name} goes on." if changed else f"{arguments.name} was not paused.")
+    return 0
+
+
+def _row(desk: Desk, name: str, health: Health, answer: tuple[bool, str] | None) -> dict[str, object]:
+    adapter = desk.channels[name]
+    row: dict[str, object] = {
+        "channel": name,
+        "adapter": desk.settings.channels[name].adapter,
+        "kind": str(adapter.kind),
+        "languages": ", ".join(adapter.settings.languages),
+        "layout": str(adapter.settings.layout),
+        "canonical": name == desk.canonical,
+        "paused": health.reason if health.paused_at else "",
+    }
+    return row | ({"ready": answer[0], "answer": answer[1]} if answer else {})
 
 
 def _print_channels(rows: list[dict[str, object]]) -> None:
     headers = ["Channel", "Adapter", "Kind", "Languages", "Layout", "Others link to it"]
-    if "answer" in rows[0]:
-        headers.append("Ready")
+    checked = "answer" in rows[0]
+    headers.append("Ready" if checked else "Stands")
     cells = []
     for row in rows:
         cell = [str(row[k]) for k in ("channel", "adapter", "kind", "languages", "layout")]
         cell.append("yes" if row["canonical"] else "")
-        if "answer" in row:
+        if checked:
             cell.append(f"{'yes' if row['ready'] else 'NO'}: {row['answer']}")
+        else:
+            cell.append(f"PAUSED: {row['paused']}" if row["paused"] else "works")
         cells.append(cell)
     output.table(headers, cells)
+    for row in rows:
+        if row["paused"]:
+            print(f"To let it go on at once: publisher channels resume {row['channel']}")
 
 
-async def _ask(built: dict[str, AnyAdapter]) -> dict[str, tuple[bool, str]]:
+async def _ask(built: Mapping[str, AnyAdapter]) -> dict[str, tuple[bool, str]]:
     async def ask(channel: AnyAdapter) -> tuple[bool, str]:
         try:
             return True, await channel.check()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from publisher.delivery import Delivery, State
+from publisher.delivery import DELIVERED, Action, Delivery, State
 from publisher.store.log import Event
 
 _MEANING = {
@@ -19,8 +19,13 @@ _MEANING = {
 }
 
 
+_DONE = {Action.UPDATE: "changed", Action.RETRACT: "taken back"}
+
+
 def state(delivery: Delivery) -> str:
     """The state in words."""
+    if delivery.state in DELIVERED and delivery.action in _DONE:
+        return _DONE[delivery.action]
     if delivery.state is State.WAITING and delivery.attempt:
         return "waiting to try again"
     if delivery.state is State.WAITING and delivery.due_at is None:
@@ -68,7 +73,8 @@ def event(entry: Event, channel: str) -> str:
         "source": "",
         "due_at": "",
     }
-    sentence = known.format(channel=channel, attempt=entry.attempt or 0, **{**detail, **entry.detail})
+    channel = channel or str(entry.detail.get("channel", ""))
+    sentence = known.format(attempt=entry.attempt or 0, **{**detail, **entry.detail, "channel": channel})
     return sentence.removesuffix(": ").removesuffix(" at ").rstrip()
 
 
@@ -79,6 +85,11 @@ _EVENTS = {
     "revision.rejected": "Revision {number} sent back: {why}",
     "announcement.scheduled": "Scheduled for {hour}",
     "announcement.cancelled": "Cancelled",
+    "announcement.corrected": "Correction ordered: revision {number} replaces what is out",
+    "announcement.retracted": "Retraction ordered: what is out is taken back",
+    "channel.paused": "{channel} is paused: {reason}",
+    "channel.resumed": "{channel} works again",
+    "delivery.repeated": "{channel}: the worker stopped; done again, which changes nothing twice",
     "attempt.started": "{channel}: sending (attempt {attempt})",
     "probe.started": "{channel}: asking whether the post is there",
     "delivery.accepted": "{channel}: sent, the service has taken it over: {url}",

@@ -9,36 +9,44 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import TypeVar
 
 import structlog
 
 from publisher import clock
-from publisher.channel import Links, Payload, Unsupported, Variant
+from publisher.channel import Links, Payload, Receipt, Unsupported, Variant
 from publisher.delivery import (
     DELIVERED,
+    Action,
     Delivery,
     Move,
     Patience,
+    Standing,
     State,
     after_error,
     after_failed_probe,
     after_probe,
     after_receipt,
+    repeat,
+    standing,
 )
+from publisher.engine.writer import Writer
 from publisher.errors import PublisherError
 from publisher.registry import AnyAdapter
 from publisher.render import links
-from publisher.store import Store
+from publisher.store import Store, Transaction
+from publisher.store.channels import Health
 
 log = structlog.get_logger("publisher.engine")
-T = TypeVar("T")
 
 _WRITE_TRIES = 30
 """How often a result is tried to be written, a second apart; after that the lease runs out and it is looked into."""
+_FAILURES = 5
+"""So many failures in a row pause a channel."""
+_SLOW = timedelta(minutes=10)
+"""How often a paused channel is tried."""
 
 
 class EmbeddedEngine:
@@ -61,21 +69,18 @@ class EmbeddedEngine:
         self._rng = random.Random()  # noqa: S311  # jitter, not a secret
         self._running: set[asyncio.Task[None]] = set()
         self._beat: asyncio.Task[None] | None = None
-        # One writer thread: SQLite has one writer anyway, and the event loop never waits for a disk.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._ailing: set[str] = set()
+        self._writer = Writer(store)
+        self.call = self._writer.call
         self.on_end: Callable[[], None] = lambda: None
         """Called when a delivery has ended: a slot is free, and others may have become due by it."""
-
-    async def call(self, work: Callable[[], T]) -> T:
-        """Runs ``work`` on the store's thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def enqueue_due(self) -> int:
         """Claims what is due and starts it; how many deliveries were started."""
         free = self._slots - len(self._running)
         if free <= 0:
             return 0
-        claimed = await self.call(lambda: self._claim(free))
+        claimed = await self._writer.call(lambda: self._claim(free))
         for delivery in claimed:
             task = asyncio.create_task(self._deliver(delivery), name=delivery.key)
             self._running.add(task)
@@ -86,7 +91,7 @@ class EmbeddedEngine:
 
     async def tidy(self) -> None:
         """Frees what a crash between two commits may have left waiting for its link."""
-        await self.call(self._release_all)
+        await self._writer.write(self._release_all)
 
     async def drain(self) -> None:
         """Waits until all that was started has ended."""
@@ -98,7 +103,7 @@ class EmbeddedEngine:
         await self.drain()
         if self._beat is not None:
             self._beat.cancel()
-        self._thread.shutdown()
+        self._writer.close()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
@@ -106,27 +111,42 @@ class EmbeddedEngine:
             log.critical(
                 "a delivery ended in an error of our own", key=task.get_name(), exc_info=task.exception()
             )
+        self.on_end()
+
+    # --- claiming ---------------------------------------------------------------------------------------------
 
     def _claim(self, limit: int) -> list[Delivery]:
         now = self._now()
         with self._store.write() as tx:
             for lost in tx.deliveries.expire(now):
                 log.warning("a worker stopped while sending", event_name="delivery.uncertain", key=lost.key)
-            return tx.deliveries.claim(self._owner, now, self._lease, limit)
+            if tx.channels.halted() is not None:
+                return []
+            known = tx.channels.all()
+            self._ailing = {name for name, health in known.items() if health.failures or health.paused_at}
+            room = {
+                name: known.get(name, Health(name)).allowance(channel.settings.per_minute, now)
+                for name, channel in self._channels.items()
+            }
+            claimed = tx.deliveries.claim(self._owner, now, self._lease, limit, room)
+            for name, started in Counter(delivery.channel for delivery in claimed).items():
+                tx.channels.count_started(name, started, now)
+                if name in known and known[name].paused_at is not None:
+                    tx.channels.pause(name, known[name].reason, now, now + _SLOW)
+            return claimed
 
     async def _heartbeat(self) -> None:
         while self._running:
             await asyncio.sleep(self._lease.total_seconds() / 3)
             try:
-                await self.call(self._extend)
+                await self._writer.write(self._extend)
             except PublisherError as error:
                 log.warning(
                     "the heartbeat could not be written", event_name="lease.unwritten", reason=str(error)
                 )
 
-    def _extend(self) -> None:
-        with self._store.write() as tx:
-            tx.deliveries.extend(self._owner, self._now(), self._lease)
+    def _extend(self, tx: Transaction) -> None:
+        tx.deliveries.extend(self._owner, self._now(), self._lease)
 
     # --- one delivery -----------------------------------------------------------------------------------------
 
@@ -139,7 +159,7 @@ class EmbeddedEngine:
             )
             return
         try:
-            payload = await self._payload(delivery, adapter)
+            payload, earlier = await self._prepared(delivery, adapter)
         except (PublisherError, Unsupported) as error:
             state = State.FAILED if delivery.state is State.SENDING else State.PARKED
             await self._settle(delivery, Move(state, "delivery.rejected", str(error)))
@@ -149,9 +169,10 @@ class EmbeddedEngine:
             reason = "the request could not be prepared; the worker's log says why"
             await self._settle(delivery, Move(State.PARKED, "delivery.parked", reason))
             return
-        move = await (self._send if delivery.state is State.SENDING else self._ask)(
-            delivery, adapter, payload
-        )
+        if delivery.state is State.SENDING:
+            move, answer = await self._send(delivery, adapter, payload, earlier)
+        else:
+            move, answer = await self._ask(delivery, adapter, payload), None
         applied = await self._settle(delivery, move)
         bound.info(
             "delivery moved" if applied else "late result ignored",
@@ -159,28 +180,44 @@ class EmbeddedEngine:
             state=str(move.to),
             reason=move.reason,
         )
+        await self._judge(delivery, answer, move.reason)
 
-    async def _payload(self, delivery: Delivery, adapter: AnyAdapter) -> Payload:
-        """The sealed bytes with the link filled in, as the adapter's request."""
-        variant, addresses = await self.call(lambda: self._sealed(delivery, adapter))
-        made: Payload = adapter.prepare(links.fill(variant, addresses) if addresses else variant)
-        return made
+    async def _prepared(self, delivery: Delivery, adapter: AnyAdapter) -> tuple[Payload, Receipt | None]:
+        """The sealed bytes with the link filled in, as the adapter's request; and the receipt it acts on."""
+        variant, addresses, earlier = await self._writer.call(lambda: self._sealed(delivery, adapter))
+        payload: Payload = adapter.prepare(links.fill(variant, addresses) if addresses else variant)
+        return payload, earlier
 
-    def _sealed(self, delivery: Delivery, adapter: AnyAdapter) -> tuple[Variant, Links | None]:
+    def _sealed(
+        self, delivery: Delivery, adapter: AnyAdapter
+    ) -> tuple[Variant, Links | None, Receipt | None]:
         with self._store.read() as tx:
             variant = tx.seals.variant(tx.deliveries.variant_id(delivery))
-            mine = tx.deliveries.of(delivery.announcement, delivery.revision)
-        if delivery.canonical:
-            return variant, adapter.links(delivery.announcement)
-        return variant, canonical_links(mine)
+            mine = tx.deliveries.of(delivery.announcement)
+            earlier = tx.deliveries.outstanding(delivery) if delivery.action is not Action.PUBLISH else None
+        if delivery.action is not Action.PUBLISH and earlier is None:
+            raise Unsupported("There is no post to change any more.")
+        return (
+            variant,
+            adapter.links(delivery.announcement) if delivery.canonical else canonical_links(mine),
+            earlier,
+        )
 
-    async def _send(self, delivery: Delivery, adapter: AnyAdapter, payload: Payload) -> Move:
+    async def _send(
+        self, delivery: Delivery, adapter: AnyAdapter, payload: Payload, earlier: Receipt | None
+    ) -> tuple[Move, Standing | None]:
         try:
-            return after_receipt(await adapter.publish(payload, delivery.key))
+            if delivery.action is Action.PUBLISH or earlier is None:
+                receipt = await adapter.publish(payload, delivery.key)
+            elif delivery.action is Action.UPDATE:
+                receipt = await adapter.update(earlier, payload)
+            else:
+                receipt = await adapter.retract(earlier)
+            return after_receipt(receipt), standing(None)
         except asyncio.CancelledError:
             raise
         except Exception as error:  # whatever it is, the post may be out: the state machine decides
-            return after_error(
+            move = after_error(
                 error,
                 delivery,
                 self._now(),
@@ -188,8 +225,11 @@ class EmbeddedEngine:
                 patience=self._patience,
                 rng=self._rng,
             )
+            return move, standing(error)
 
     async def _ask(self, delivery: Delivery, adapter: AnyAdapter, payload: Payload) -> Move:
+        if delivery.action is not Action.PUBLISH:
+            return repeat(delivery, self._now())
         if not adapter.can_find:
             return Move(State.UNCERTAIN, "delivery.uncertain", delivery.reason)
         try:
@@ -200,41 +240,62 @@ class EmbeddedEngine:
             return after_failed_probe(error, delivery, self._now(), patience=self._patience, rng=self._rng)
         return after_probe(found, delivery, self._now(), adapter.capabilities.settles_after)
 
+    # --- writing down -----------------------------------------------------------------------------------------
+
     async def _settle(self, delivery: Delivery, move: Move) -> bool:
         """Writes the result, then frees what waited for it; the second never endangers the first."""
         applied = await self._written(delivery, move)
         if applied and delivery.canonical and move.to in DELIVERED:
-            await self.call(lambda: self._release(delivery))
+            await self._writer.write(
+                lambda tx: tx.deliveries.release(delivery.announcement, delivery.revision, self._now())
+            )
         return applied
 
     async def _written(self, delivery: Delivery, move: Move) -> bool:
+        def work(tx: Transaction) -> bool:
+            return tx.deliveries.apply(delivery, move, self._now())
+
         for _ in range(_WRITE_TRIES - 1):
             try:
-                return await self.call(lambda: self._apply(delivery, move))
+                return await self._writer.write(work)
             except PublisherError as error:
                 why = str(error)
                 log.error(
                     "a result cannot be written", event_name="result.unwritten", key=delivery.key, reason=why
                 )
                 await asyncio.sleep(1)
-        return await self.call(lambda: self._apply(delivery, move))
+        return await self._writer.write(work)
 
-    def _apply(self, delivery: Delivery, move: Move) -> bool:
-        with self._store.write() as tx:
-            return tx.deliveries.apply(delivery, move, self._now())
+    def _release_all(self, tx: Transaction) -> None:
+        for announcement, revision in tx.deliveries.held():
+            tx.deliveries.release(announcement, revision, self._now())
 
-    def _release(self, delivery: Delivery) -> None:
-        with self._store.write() as tx:
-            tx.deliveries.release(delivery.announcement, delivery.revision, self._now())
+    async def _judge(self, delivery: Delivery, answer: Standing | None, reason: str) -> None:
+        """Pauses a channel that refuses us or keeps failing, and resumes one that works again."""
+        name = delivery.channel
+        if answer is None or (answer is Standing.WORKS and name not in self._ailing):
+            return
+        await self._writer.write(lambda tx: self._record(tx, delivery, answer, reason))
 
-    def _release_all(self) -> None:
-        with self._store.write() as tx:
-            for announcement, revision in tx.deliveries.held():
-                tx.deliveries.release(announcement, revision, self._now())
+    def _record(self, tx: Transaction, delivery: Delivery, answer: Standing, reason: str) -> None:
+        name, now = delivery.channel, self._now()
+        if answer is Standing.WORKS:
+            self._ailing.discard(name)
+            if tx.channels.resume(name):
+                tx.log.add(now, delivery.announcement, "channel.resumed", channel=name)
+                log.info("the channel works again", event_name="channel.resumed", channel=name)
+            return
+        self._ailing.add(name)
+        failures = tx.channels.failed(name, reason)
+        if answer is not Standing.REFUSES and failures < _FAILURES:
+            return
+        if tx.channels.pause(name, reason, now, now + _SLOW):
+            tx.log.add(now, delivery.announcement, "channel.paused", channel=name, reason=reason)
+            log.warning("the channel is paused", event_name="channel.paused", channel=name, reason=reason)
 
 
 def canonical_links(deliveries: list[Delivery]) -> Links | None:
-    """Where the announcement can be read, from the receipts of its canonical deliveries."""
+    """Where the announcement can be read, from the newest receipts of its canonical deliveries."""
     found = {d.scope: d.receipt.links for d in deliveries if d.canonical and d.receipt and d.receipt.links}
     if "both" in found:
         return found["both"]

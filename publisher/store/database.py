@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 from publisher.errors import PublisherError, SettingsError
 from publisher.store.transaction import Transaction
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration. A test holds it to the migrations folder."""
 
 _BUSY_SECONDS = 30.0

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, func, insert, literal, or_, select, update
 
 from publisher.announcement import Person
 from publisher.channel import Links, Outcome, Receipt, Variant
-from publisher.delivery import DELIVERED, MOVES, Delivery, Move, State
+from publisher.delivery import DELIVERED, MOVES, Action, Delivery, Move, State
 from publisher.errors import NotFoundError
 from publisher.store.log import MACHINE, Log
-from publisher.store.schema import deliveries
+from publisher.store.schema import UtcTime, deliveries
 
 _CLAIMABLE = (State.WAITING, State.UNCERTAIN)
 
@@ -36,7 +37,8 @@ class Deliveries:
         *,
         canonical: bool,
         due_at: datetime | None,
-        not_after: datetime,
+        not_after: datetime | None,
+        action: Action = Action.PUBLISH,
     ) -> None:
         """Adds a delivery, waiting; ``due_at`` is ``None`` while it waits for the canonical link."""
         self._connection.execute(
@@ -48,6 +50,7 @@ class Deliveries:
                 channel=variant.channel,
                 scope=variant.scope,
                 canonical=canonical,
+                action=action,
                 state=State.WAITING,
                 due_at=due_at,
                 not_after=not_after,
@@ -55,7 +58,12 @@ class Deliveries:
         )
 
     def reschedule(
-        self, delivery: Delivery, due_at: datetime | None, not_after: datetime, at: datetime, actor: Person
+        self,
+        delivery: Delivery,
+        due_at: datetime | None,
+        not_after: datetime | None,
+        at: datetime,
+        actor: Person,
     ) -> bool:
         """A person sets (another) hour; the count of attempts starts anew, the key stays."""
         move = Move(State.WAITING, "delivery.scheduled", due_at=due_at)
@@ -63,55 +71,75 @@ class Deliveries:
 
     # --- claiming -----------------------------------------------------------------------------------------
 
-    def claim(self, owner: str, now: datetime, lease: timedelta, limit: int) -> list[Delivery]:
-        """Takes up to ``limit`` due deliveries, the most overdue first.
+    def claim(
+        self, owner: str, now: datetime, lease: timedelta, limit: int, room: Mapping[str, int] | None = None
+    ) -> list[Delivery]:
+        """Takes up to ``limit`` due deliveries, the most overdue first, and no more of a channel than its ``room``.
 
         A waiting one becomes *sending*: the intention is committed before the first byte leaves. An uncertain one
         stays uncertain and is only asked about. One conditional update, the same on both databases.
         """
+        left = dict(room or {})
         due = (
-            select(deliveries.c.id)
+            select(deliveries)
             .where(deliveries.c.state.in_(_CLAIMABLE), deliveries.c.due_at <= now)
             .where(or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until < now))
+            .where(deliveries.c.channel.not_in([name for name, count in left.items() if count <= 0]))
             .order_by(deliveries.c.due_at, deliveries.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        claimed = [self._claim_one(i, owner, now, lease) for i in self._connection.scalars(due).all()]
-        return [delivery for delivery in claimed if delivery is not None]
+        chosen: dict[State, list[Delivery]] = {state: [] for state in _CLAIMABLE}
+        for delivery in [_delivery(row) for row in self._connection.execute(due)]:
+            if (
+                delivery.not_after is not None
+                and now > delivery.not_after
+                and delivery.state is State.WAITING
+            ):
+                reason = "its hour passed while nothing could be sent"
+                self._move(delivery, Move(State.MISSED, "delivery.missed", reason), now, MACHINE)
+            elif left.get(delivery.channel, limit) > 0:
+                left[delivery.channel] = left.get(delivery.channel, limit) - 1
+                chosen[delivery.state].append(delivery)
+        return [one for state, mine in chosen.items() for one in self._take(mine, state, owner, now, lease)]
 
-    def _claim_one(self, id_: int, owner: str, now: datetime, lease: timedelta) -> Delivery | None:
-        before = self.get(id_)
-        if before.not_after is not None and now > before.not_after and before.state is State.WAITING:
-            reason = "its hour passed while nothing could be sent"
-            self._move(before, Move(State.MISSED, "delivery.missed", reason), now, MACHINE)
-            return None
-        sends = before.state is State.WAITING
-        after = replace(
-            before,
-            state=State.SENDING if sends else before.state,
-            attempt=before.attempt + sends,
-            fence=before.fence + 1,
-            tried_since=before.tried_since or now,
-        )
-        taken = self._connection.execute(
-            update(deliveries)
-            .where(deliveries.c.id == id_, deliveries.c.state == before.state)
-            .where(deliveries.c.fence == before.fence)
-            .values(
-                state=after.state,
-                attempt=after.attempt,
-                fence=after.fence,
-                tried_since=after.tried_since,
-                owner=owner,
-                lease_until=now + lease,
+    def _take(
+        self, chosen: list[Delivery], state: State, owner: str, now: datetime, lease: timedelta
+    ) -> list[Delivery]:
+        """Marks ``chosen``, all in ``state``, as held by ``owner``; those that still were to be had."""
+        if not chosen:
+            return []
+        sends = state is State.WAITING
+        taken = set(
+            self._connection.scalars(
+                update(deliveries)
+                .where(deliveries.c.id.in_([d.id for d in chosen]), deliveries.c.state == state)
+                .where(or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until < now))
+                .values(
+                    state=State.SENDING if sends else state,
+                    attempt=deliveries.c.attempt + int(sends),
+                    fence=deliveries.c.fence + 1,
+                    tried_since=func.coalesce(deliveries.c.tried_since, literal(now, UtcTime)),
+                    owner=owner,
+                    lease_until=now + lease,
+                )
+                .returning(deliveries.c.id)
             )
         )
-        if taken.rowcount != 1:
-            return None
+        held = [
+            replace(
+                d,
+                state=State.SENDING if sends else state,
+                attempt=d.attempt + int(sends),
+                fence=d.fence + 1,
+                tried_since=d.tried_since or now,
+            )
+            for d in chosen
+            if d.id in taken
+        ]
         name = "attempt.started" if sends else "probe.started"
-        self._log.add(now, before.announcement, name, delivery=id_, attempt=after.attempt, owner=owner)
-        return after
+        self._log.add_for(held, now, name, owner=owner)
+        return held
 
     def extend(self, owner: str, now: datetime, lease: timedelta) -> None:
         """The heartbeat: everything ``owner`` holds is held for another ``lease``."""
@@ -228,6 +256,12 @@ class Deliveries:
         order = (deliveries.c.revision, deliveries.c.canonical.desc(), deliveries.c.id)
         return [_delivery(row) for row in self._connection.execute(query.order_by(*order))]
 
+    def outstanding(self, delivery: Delivery) -> Receipt | None:
+        """The newest receipt of the same post from an earlier delivery: what an update or a retraction acts on."""
+        earlier = [d for d in self.of(delivery.announcement) if d.id < delivery.id]
+        found = posts_out(earlier).get((delivery.channel, delivery.scope))
+        return found.receipt if found else None
+
     def variant_id(self, delivery: Delivery) -> int:
         """The id of the sealed variant a delivery brings."""
         query = select(deliveries.c.variant_id).where(deliveries.c.id == delivery.id)
@@ -240,6 +274,19 @@ class Deliveries:
         lease = select(func.min(deliveries.c.lease_until)).where(deliveries.c.lease_until.is_not(None))
         moments = [self._connection.execute(query).scalar() for query in (due, lease)]
         return min((moment for moment in moments if moment is not None), default=None)
+
+
+def posts_out(deliveries: Iterable[Delivery]) -> dict[tuple[str, str], Delivery]:
+    """The delivery that stands for each post that is out, by channel and scope; what was retracted is not."""
+    found: dict[tuple[str, str], Delivery] = {}
+    for delivery in sorted(deliveries, key=lambda d: d.id):
+        if delivery.state in DELIVERED:
+            place = (delivery.channel, delivery.scope)
+            if delivery.action is Action.RETRACT:
+                found.pop(place, None)
+            else:
+                found[place] = delivery
+    return found
 
 
 def _receipt_json(receipt: Receipt) -> str:
@@ -271,6 +318,7 @@ def _delivery(row: Row[Any]) -> Delivery:
         channel=row.channel,
         scope=row.scope,
         canonical=row.canonical,
+        action=Action(row.action),
         state=State(row.state),
         due_at=row.due_at,
         not_after=row.not_after,

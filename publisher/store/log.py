@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from publisher.announcement import Person
+from publisher.delivery import Delivery
 from publisher.store.schema import events
 
 MACHINE = Person("worker", "")
@@ -61,6 +62,25 @@ class Log:
                 detail=json.dumps(detail, ensure_ascii=False, sort_keys=True),
             )
         )
+
+    def add_for(self, deliveries: Sequence[Delivery], at: datetime, name: str, **detail: Any) -> None:
+        """Appends the same line for each of ``deliveries``, by the worker."""
+        written = json.dumps(detail, ensure_ascii=False, sort_keys=True)
+        rows = [
+            {
+                "at": at,
+                "announcement": delivery.announcement,
+                "delivery_id": delivery.id,
+                "attempt": delivery.attempt,
+                "name": name,
+                "actor": MACHINE.name,
+                "account": MACHINE.account,
+                "detail": written,
+            }
+            for delivery in deliveries
+        ]
+        if rows:
+            self._connection.execute(insert(events), rows)
 
     def of(self, announcement: str) -> list[Event]:
         """The log of an announcement, oldest first."""

@@ -124,6 +124,7 @@ deliveries = _table(
     Column("channel", String(40), nullable=False),
     Column("scope", String(4), nullable=False),
     Column("canonical", Boolean, nullable=False),
+    Column("action", String(8), nullable=False, server_default="publish"),
     Column("state", String(16), nullable=False),
     Column("due_at", UtcTime),
     Column("not_after", UtcTime),
@@ -155,3 +156,37 @@ events = _table(
     Column("detail", Text, nullable=False),  # JSON
 )
 Index("ix_events_announcement", events.c.announcement)
+
+channels = _table(
+    "channels",
+    Column("name", String(40), primary_key=True),
+    Column("failures", Integer, nullable=False, server_default=text("0")),  # in a row
+    Column("paused_at", UtcTime),
+    Column("retry_at", UtcTime),  # when one delivery tries whether it works again
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("window_start", UtcTime),  # the minute whose sends are counted
+    Column("window_count", Integer, nullable=False, server_default=text("0")),
+)
+
+halts = _table(
+    "halts",
+    Column("id", Integer, primary_key=True),  # at most one row: the switch is on
+    Column("since", UtcTime, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("account", Text, nullable=False),
+)
+
+alerts = _table(
+    "alerts",
+    Column("cause", String(160), primary_key=True),  # one alert a cause; the row goes when it is over
+    Column("message", Text, nullable=False),
+    Column("opened_at", UtcTime, nullable=False),
+    Column("told_at", UtcTime),
+    Column("told", Integer, nullable=False, server_default=text("0")),
+)
+
+workers = _table(
+    "workers",
+    Column("owner", String(80), primary_key=True),
+    Column("seen_at", UtcTime, nullable=False),
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from publisher.store.announcements import Announcements
+from publisher.store.channels import Channels
 from publisher.store.deliveries import Deliveries
 from publisher.store.log import Log
 from publisher.store.seals import Seals
@@ -18,3 +19,4 @@ class Transaction:
         self.announcements = Announcements(connection)
         self.seals = Seals(connection)
         self.deliveries = Deliveries(connection, self.log)
+        self.channels = Channels(connection)
