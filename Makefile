@@ -5,13 +5,17 @@ BIN     = $(VENV)/bin
 # Locks carry hashes; the package itself is installed without an index.
 PIP     = $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test lint docs bench lock wheel clean
+.PHONY: demo test test-chaos lint docs bench lock wheel clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/publisher demo
 
 test: $(VENV)/.ready-dev lint
 	@$(BIN)/python -m pytest
+
+# Kills the worker between its effects: make test-chaos ROUNDS=1000 SEED=7
+test-chaos: $(VENV)/.ready-dev
+	@$(BIN)/python -m tests.chaos --rounds $(or $(ROUNDS),200) $(if $(SEED),--seed $(SEED))
 
 lint: $(VENV)/.ready-dev
 	@$(BIN)/ruff check .

@@ -57,9 +57,7 @@ MOVES: Mapping[State, frozenset[State]] = {
         {State.WAITING, State.ACCEPTED, State.CONFIRMED, State.UNCERTAIN, State.FAILED, State.PARKED}
     ),
     # uncertain -> uncertain: asked, and to be asked again.
-    State.UNCERTAIN: frozenset(
-        {State.UNCERTAIN, State.ACCEPTED, State.CONFIRMED, State.WAITING, State.PARKED}
-    ),
+    State.UNCERTAIN: frozenset({State.UNCERTAIN, State.ACCEPTED, State.CONFIRMED, State.WAITING}),
     State.ACCEPTED: frozenset({State.CONFIRMED}),
     State.CONFIRMED: frozenset(),
     # Certainly not published: a person may schedule it anew, under the same key.
@@ -201,6 +199,14 @@ def after_error(
 def uncertain(reason: str, now: datetime, *, can_find: bool) -> Move:
     """Nobody knows: asked at once where the channel can be asked, else left to a person."""
     return Move(State.UNCERTAIN, "delivery.uncertain", reason, due_at=now if can_find else None)
+
+
+def unready(delivery: Delivery, reason: str) -> Move:
+    """The channel cannot be used: a post that may be out stays uncertain, for a person; any other is parked."""
+    if delivery.state is State.UNCERTAIN:
+        why = reason if reason in delivery.reason else f"{delivery.reason}; {reason}"
+        return Move(State.UNCERTAIN, "delivery.uncertain", why, probes=delivery.probes)
+    return Move(State.PARKED, "delivery.parked", reason)
 
 
 def after_probe(found: Receipt | None, delivery: Delivery, now: datetime, settles_after: timedelta) -> Move:

@@ -27,7 +27,6 @@ from publisher.render import length, links
 from publisher.settings import Settings
 from publisher.store import Store, Transaction
 from publisher.store.announcements import Filed
-from publisher.store.channels import Halt, Health
 from publisher.store.deliveries import posts_out
 from publisher.store.log import Event
 from publisher.store.seals import Seal
@@ -94,11 +93,13 @@ class Desk:
         """
         document = intake.read(data, name, title=title)
         chosen = self._chosen(channels or document.channels)
-        hour = self._hour(publish_at or document.publish_at)
+        asked = publish_at or document.publish_at
+        at_once = _is_now(asked)
+        hour = None if at_once else self._hour(asked)
         now = self._now()
         with self.store.write() as tx:
             key = tx.announcements.next_key(now.astimezone(clock.zone(self.settings.office.timezone)).year)
-            tx.announcements.add(key, chosen, hour, now)
+            tx.announcements.add(key, chosen, hour, at_once, now)
             tx.announcements.add_revision(key, 1, document.revision, name, person.name, now)
             tx.log.add(now, key, "revision.added", person, number=1, source=name)
             filed = tx.announcements.get(key)
@@ -113,15 +114,22 @@ class Desk:
         stays as it is until the new one is approved and brought out with :meth:`correct`.
         """
         document = intake.read(data, name, title=title) if data is not None else None
+        chosen = self._chosen(document.channels) if document else ()
+        hour = self._hour(document.publish_at) if document else None
         now = self._now()
         with self.store.write() as tx:
             filed = tx.announcements.get(key)
             revision = document.revision if document else _retitled(filed.revision, title)
-            if revision.content_hash == filed.content_hash:
+            same_plan = chosen in ((), filed.channels) and hour in (None, filed.publish_at)
+            if revision.content_hash == filed.content_hash and same_plan:
                 raise NotAllowedError(f"{key} already says exactly this; nothing was changed.")
             self._supersede(tx, filed, now, person)
             number, source = filed.number + 1, name if document else filed.source
             tx.announcements.add_revision(key, number, revision, source, person.name, now)
+            if chosen:
+                tx.announcements.plan_anew(key, chosen)
+            if hour:
+                tx.announcements.set_publish_at(key, hour)
             tx.log.add(now, key, "revision.added", person, number=number, source=source)
             filed = tx.announcements.get(key)
         noticed = list(document.findings) if document else []
@@ -136,7 +144,7 @@ class Desk:
                 )
             if delivery.state in UNSENT:
                 move = Move(State.SUPERSEDED, "delivery.superseded", "a new revision was filed")
-                tx.deliveries.apply(delivery, move, now, person)
+                _move(tx, delivery, move, now, person)
 
     def _chosen(self, names: Sequence[str]) -> tuple[str, ...]:
         for name in names:
@@ -150,13 +158,11 @@ class Desk:
         return tuple(dict.fromkeys(names))
 
     def _hour(self, text: str) -> WallTime | None:
-        """``text`` as a wall time. ``now`` means: as soon as it is approved."""
+        """``text`` as a wall time; ``now`` in UTC, which has no hour twice."""
         if not text:
             return None
-        if text.strip().lower() == "now":
-            zone = self.settings.office.timezone
-            local = self._now().astimezone(clock.zone(zone)).replace(tzinfo=None)
-            return WallTime(local.replace(microsecond=0), zone)
+        if _is_now(text):
+            return WallTime(self._now().replace(tzinfo=None, microsecond=0), "Z")
         return clock.parse_when(text, self.settings.office.timezone)
 
     # --- looking --------------------------------------------------------------------------------------------
@@ -248,10 +254,9 @@ class Desk:
             tx.log.add(
                 now, key, "revision.approved", person, number=filed.number, seal=digest, channels=names
             )
-            planned = filed.publish_at is not None and filed.publish_at.instant() > now - _A_MINUTE
-            if planned and not posts_out(tx.deliveries.of(key)):
-                assert filed.publish_at is not None
-                self._plan(tx, filed, filed.publish_at, person, now)
+            hour = self._hour("now") if filed.at_once else filed.publish_at
+            if hour and hour.instant() > now - _A_MINUTE and not posts_out(tx.deliveries.of(key)):
+                self._plan(tx, filed, hour, person, now)
         return self.show(key)
 
     def reject(self, key: str, person: Person, why: str) -> None:
@@ -318,9 +323,7 @@ class Desk:
                     f'Nothing of {key} can be stopped any more; see "publisher show {key}".'
                 )
             for delivery in stoppable:
-                tx.deliveries.apply(
-                    delivery, Move(State.CANCELLED, "delivery.cancelled", "cancelled"), now, person
-                )
+                _move(tx, delivery, Move(State.CANCELLED, "delivery.cancelled", "cancelled"), now, person)
             tx.announcements.set_state(key, AnnouncementState.CANCELLED)
             tx.log.add(now, key, "announcement.cancelled", person, stopped=[d.channel for d in stoppable])
         return out
@@ -341,6 +344,7 @@ class Desk:
                 )
             steps = [step for step, _, _ in correction(tx, filed, seal, self.channels)]
             if confirmed:
+                _must_do_something(key, steps)
                 plan_correction(tx, filed, seal, self.channels, person, now)
         return steps
 
@@ -358,56 +362,51 @@ class Desk:
                 raise NotAllowedError(f"Nothing of {key} is out; to stop it: publisher cancel {key}")
             steps = [step for step, _ in retraction(tx, key, self.channels)]
             if confirmed:
+                _must_do_something(key, steps)
                 for delivery in mine:
                     if State.CANCELLED in MOVES[delivery.state]:
                         move = Move(State.CANCELLED, "delivery.cancelled", "retracted")
-                        tx.deliveries.apply(delivery, move, now, person)
+                        _move(tx, delivery, move, now, person)
                 plan_retraction(tx, filed, self.channels, person, now)
         return steps
 
-    def halt(self, person: Person) -> bool:
-        """Stops everything at once, whatever is due; whether it was running until now."""
-        with self.store.write() as tx:
-            return tx.channels.halt(person, self._now())
-
-    def unhalt(self) -> bool:
-        """Lets everything go on; whether it was halted."""
-        with self.store.write() as tx:
-            return tx.channels.unhalt()
-
-    def halted(self) -> Halt | None:
-        """The halt that is on, if there is one."""
-        with self.store.read() as tx:
-            return tx.channels.halted()
-
-    def health(self) -> Mapping[str, Health]:
-        """The standing of each channel."""
-        with self.store.read() as tx:
-            known = tx.channels.all()
-        return {name: known.get(name, Health(name)) for name in self.channels}
-
-    def resume(self, channel: str) -> bool:
-        """Lets a paused channel go on at once; whether it was paused."""
-        if channel not in self.channels:
-            raise UsageError(f'There is no channel "{channel}"; configured are {", ".join(self.channels)}.')
-        with self.store.write() as tx:
-            return tx.channels.resume(channel)
-
     def resolve(self, delivery: str, url: str | None, person: Person) -> Delivery:
-        """A person settles an uncertain delivery: it is out at ``url``, or with ``None`` it certainly is not."""
+        """A person settles an uncertain delivery: it is out at ``url``, or with ``None`` it certainly is not.
+
+        An empty ``url`` is for a channel without addresses, such as e-mail.
+        """
         now = self._now()
         with self.store.write() as tx:
-            found = tx.deliveries.get(int(delivery)) if delivery.isdigit() else tx.deliveries.find(delivery)
+            found = tx.deliveries.find(delivery)
             if found.state is not State.UNCERTAIN:
                 raise NotAllowedError(
                     f"Delivery {found.key} is {found.state}; only an uncertain one is settled by hand."
                 )
             move = Move(State.WAITING, "delivery.resolved", "not published, says " + person.name, due_at=now)
             if url is not None:
-                move = replace(after_receipt(_by_hand(url, now)), event="delivery.resolved")
-            tx.deliveries.apply(found, move, now, person)
+                if not url and found.canonical:
+                    raise UsageError(f"{found.channel} has an address that the others link to; give it.")
+                move = replace(after_receipt(_by_hand(url, found.key, now)), event="delivery.resolved")
+            _move(tx, found, move, now, person)
             tx.deliveries.release(found.announcement, found.revision, now)
             return tx.deliveries.get(found.id)
+
+
+def _is_now(text: str) -> bool:
+    return text.strip().lower() == "now"
+
+
+def _move(tx: Transaction, delivery: Delivery, move: Move, now: datetime, person: Person) -> None:
+    """Moves a delivery, or undoes the whole step where a worker was faster."""
+    if not tx.deliveries.apply(delivery, move, now, person):
+        raise NotAllowedError(f"{delivery.key} has just changed; look at it again and repeat.")
+
+
+def _must_do_something(key: str, steps: Sequence[Step]) -> None:
+    if not any(step.action for step in steps):
+        raise NotAllowedError(
+            f"Nothing of {key} can be changed by this program; do it on the channels by hand."
+        )
 
 
 def _retitled(revision: Revision, title: Bilingual) -> Revision:
@@ -424,7 +423,9 @@ def _unchanged(tx: Transaction, seen: Filed) -> Filed:
     return filed
 
 
-def _by_hand(url: str, now: datetime) -> Receipt:
+def _by_hand(url: str, key: str, now: datetime) -> Receipt:
+    if not url:
+        return Receipt(Outcome.ACCEPTED, id=key, code="by hand", at=now)
     try:
         address = links.normalise(url)
     except ValueError as error:

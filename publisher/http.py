@@ -14,7 +14,7 @@ import logging
 import re
 import ssl
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -164,7 +164,11 @@ class HttpClient:
 
     def raise_for_status(self, response: Response, *, creates: bool) -> None:
         """Nothing for a 2xx; else raises what the status means, with the service's own words, scrubbed."""
-        error = refusal(response, self.host, self.scrub(_message(response)), creates=creates)
+        message = self.scrub(_message(response))
+        # Where a redirect leads is told too, and a server may have put anything there.
+        location = self.scrub(response.headers.get("location", ""))
+        response = replace(response, headers={**response.headers, "location": location})
+        error = refusal(response, self.host, message, creates=creates)
         if error:
             raise error
 

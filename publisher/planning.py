@@ -43,7 +43,7 @@ def plan(
     Raises :class:`NotAllowedError` where everything is out or on its way.
     """
     everything = tx.deliveries.of(filed.key)
-    planned = {d.key: d for d in everything if d.revision == filed.number}
+    planned = {d.key: d for d in everything if d.revision == filed.number and d.action is Action.PUBLISH}
     if any(d.revision < filed.number for d in posts_out(everything).values()):
         raise NotAllowedError(
             f"{filed.key} is already published; bring the new revision out with: publisher correct {filed.key}"

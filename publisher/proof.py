@@ -6,16 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 from publisher import clock, preflight
-from publisher.announcement import Finding, Revision, Severity
+from publisher.announcement import Finding, Language, Revision, Severity
 from publisher.channel import Kind, Unsupported, Variant
 from publisher.errors import NotAllowedError, PublisherError
 from publisher.registry import AnyAdapter
 from publisher.render import links
 from publisher.render import variant as rendering
-from publisher.render.summary import uses_author_summary
+from publisher.render.summary import shows, uses_author_summary
 from publisher.settings import Settings
 from publisher.store.announcements import Filed
 
+_NAMES = {Language.ZH: "Chinese", Language.EN: "English"}
 _UNFILED = "0000-0000"
 
 
@@ -65,6 +66,10 @@ class Proofs:
             except Unsupported as refusal:
                 raise NotAllowedError(f"{refusal} Revise the announcement.") from None
         linking = [variant.channel for variant in sealed if links.needs_link(variant)]
+        if linking and canonical in self._channels and self._channels[canonical].kind is not Kind.POST:
+            raise NotAllowedError(
+                f'"{canonical}" makes no page that can be linked to; name a website channel in PUBLISHER_CANONICAL.'
+            )
         if linking and canonical not in {variant.channel for variant in sealed}:
             raise NotAllowedError(
                 f"{linking[0]} links to the published page, but no channel makes one; "
@@ -87,6 +92,10 @@ class Proofs:
         try:
             for variant in self._rendered(revision, edition, name):
                 rendering.prove(variant, channel)
+                for code in variant.languages:
+                    if variant.kind is Kind.SUMMARY and not shows(variant.text("text"), revision, code):
+                        message = f"{name}: there is no room for the {_NAMES[code]}; shorten the titles."
+                        yield Finding("fit.language", Severity.WARNING, message)
                 if not _has_summary(variant, revision):
                     message = f"{name}: your own summary is too long there; a shorter text is used, see the preview."
                     yield Finding(

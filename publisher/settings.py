@@ -63,6 +63,12 @@ class OfficeSettings(BaseModel):
         24.0, gt=0, le=24 * 14, description="how long a failing delivery is tried again, in hours"
     )
 
+    alerts: SecretStr = Field(
+        SecretStr(""),
+        description="who is told when something is stuck: Apprise addresses, such as "
+        "mailtos://name:password@example.org, with commas between them; empty: nobody",
+    )
+
     @field_validator("channels")
     @classmethod
     def _names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -127,7 +133,10 @@ class ChannelValues:
 
 
 def _absolute(path: Path, base: Path) -> Path:
-    return (base.parent / path.expanduser()).resolve()
+    try:
+        return (base.parent / path.expanduser()).resolve()
+    except (RuntimeError, OSError, ValueError):
+        raise SettingsError(f"{path} is not a folder that can be found; write it out in full.") from None
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -17,8 +18,10 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
+from pydantic import SecretStr
 
 from publisher import clock
+from publisher.alerts import Teller, Watch
 from publisher.delivery import Patience
 from publisher.engine.embedded import EmbeddedEngine
 from publisher.errors import PublisherError
@@ -30,6 +33,7 @@ log = structlog.get_logger("publisher.worker")
 _SWEEP_SECONDS = 0.5
 """How soon a change made by another process, such as ``publisher schedule``, is seen."""
 _TIDY_SECONDS = 60
+_WATCH_SECONDS = 60
 
 
 class Worker:
@@ -41,8 +45,10 @@ class Worker:
         channels: Mapping[str, AnyAdapter],
         engine: EmbeddedEngine,
         now: clock.Clock = clock.now,
+        watch: Watch | None = None,
     ) -> None:
         self._store, self._channels, self._engine, self._now = store, channels, engine, now
+        self._watch = watch or Watch(store, engine.call, owner(), {}, now=now)
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._stop = asyncio.Event()
         self._armed: datetime | None = None
@@ -53,8 +59,12 @@ class Worker:
         """Publishes each delivery at its hour until SIGTERM, SIGINT or :meth:`stop`."""
         self._add_job(self._wake, IntervalTrigger(seconds=_SWEEP_SECONDS), "sweep")
         self._add_job(self._engine.tidy, IntervalTrigger(seconds=_TIDY_SECONDS), "tidy")
+        self._add_job(self._watch.alive, IntervalTrigger(seconds=_WATCH_SECONDS), "alive")
+        if self._watch.tells:
+            self._add_job(self._watch.look, IntervalTrigger(seconds=_WATCH_SECONDS), "alerts")
         with _signals(self._stop) if signals else contextlib.nullcontext():
             await self._engine.tidy()
+            await self._watch.alive()
             self._engine.on_end = self._poke
             self._scheduler.start()
             log.info("the worker is ready", event_name="worker.started", channels=list(self._channels))
@@ -64,6 +74,7 @@ class Worker:
             self._scheduler.shutdown(wait=False)
             await self._engine.drain()
             await asyncio.gather(*self._pokes)
+            await self._watch.end()
             await self._engine.stop()
         log.info("the worker has stopped", event_name="worker.stopped")
 
@@ -73,6 +84,7 @@ class Worker:
         while await self._engine.enqueue_due():
             await self._engine.drain()
         due = await self._next_due()
+        await self._watch.look()
         await self._engine.stop()
         return due
 
@@ -141,7 +153,8 @@ def _signals(stop: asyncio.Event) -> Any:
 
 def owner() -> str:
     """A name for this process in leases and in the log."""
-    return f"{socket.gethostname()[:40]}-{os.getpid()}"
+    # The random part: a container that restarts has the same name and number, and must not keep the old leases.
+    return f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
 def assemble(
@@ -149,11 +162,22 @@ def assemble(
     channels: Mapping[str, AnyAdapter],
     *,
     retry_hours: float = 24.0,
+    alerts: SecretStr | None = None,
+    zone: str = "UTC",
     now: clock.Clock = clock.now,
 ) -> Worker:
-    """A worker over ``store`` and ``channels``."""
-    patience = Patience(total=timedelta(hours=retry_hours))
-    return Worker(store, channels, EmbeddedEngine(store, channels, owner(), now=now, patience=patience), now)
+    """A worker over ``store`` and ``channels`` that sends ``alerts`` to Apprise addresses, with times in ``zone``.
+
+    Raises :class:`SettingsError` for an address that cannot be used.
+    """
+    teller = Teller(alerts) if alerts else None
+    name = owner()
+    engine = EmbeddedEngine(
+        store, channels, name, now=now, patience=Patience(total=timedelta(hours=retry_hours))
+    )
+    pace = {name: channel.settings.per_minute for name, channel in channels.items()}
+    watch = Watch(store, engine.call, name, pace, teller=teller, zone=zone, now=now)
+    return Worker(store, channels, engine, now, watch)
 
 
 async def close(channels: Iterable[AnyAdapter]) -> None:
@@ -194,6 +218,8 @@ def configure_logging(secrets: Iterable[str], stream: TextIO | None = None) -> N
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
+    # A store that is busy for a second is no news; a sweep that was skipped comes again.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
 
 

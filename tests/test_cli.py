@@ -200,3 +200,26 @@ def test_adapters__every_setting_explained(folder: Path) -> None:
     described = json.loads(run(folder, "adapters", "--json").stdout)
     assert {"static_site", "smtp", "mastodon"} <= {adapter["name"] for adapter in described}
     assert all(s["help"] for adapter in described for s in adapter["settings"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX names and pipes")
+def test_odd_places__one_sentence(folder: Path) -> None:
+    """Unreadable arguments, pipes instead of files and a full disk behind stdout get a sentence, never a traceback."""
+    os.mkfifo(folder / "pipe.txt")
+    assert "not an ordinary file" in run(folder, "add", "pipe.txt").stderr
+    assert "not readable text" in run(folder, "show", "\udcff").stderr
+    for number in ("²", "9" * 23):
+        assert "no delivery" in run(folder, "resolve", number, "--not-delivered").stderr
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "publisher", "adapters"],
+            cwd=folder,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 1
+    assert "could not be finished" in done.stderr
+    assert "Traceback" not in done.stderr
+    narrow = run(folder, "check", "corner.txt", env={"PYTHONIOENCODING": "ascii", "COLUMNS": "40"})
+    assert narrow.returncode == 1

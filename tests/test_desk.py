@@ -175,7 +175,7 @@ def test_preview__with_length(bureau: Office) -> None:
     key = _submitted(bureau)
     before = {p.variant.channel: (p.length, p.maximum) for p in bureau.desk.preview(key)}
     assert before["site"] == (None, None)
-    assert before["note"] == (len("图书角开放 ") + 23, 200)
+    assert before["note"] == (len("图书角开放 Reading Corner Opens ") + 23, 200)
     bureau.desk.approve(key, APPROVER)
     sealed = bureau.desk.preview(key)
     assert all(p.sealed for p in sealed)
@@ -207,3 +207,60 @@ def test_check__an_own_summary_that_does_not_fit_is_said(bureau: Office) -> None
     _, found = bureau.desk.check(long.encode(), "corner.md")
     assert [f.code for f in found] == ["fit.summary"]
     assert "note" in found[0].message
+
+
+def test_check__a_language_without_room_is_said(bureau: Office) -> None:
+    """A post that has room for one language only is never a surprise: the other one is named before approval."""
+    (bureau.home / "templates" / "toy" / "note.txt").write_text("{{ title.zh }} {{ link[scope] }}")
+    _, found = bureau.desk.check(DOCUMENT.encode(), "corner.md")
+    assert [(f.code, f.severity) for f in found] == [("fit.language", Severity.WARNING)]
+    assert "English" in found[0].message
+
+
+def test_revise__hour_and_channels_of_the_new_document_hold(bureau: Office) -> None:
+    """A revision that asks for another hour or other channels gets them, also if nothing else has changed."""
+    key, _ = bureau.desk.add(DOCUMENT.encode(), "c.md", OFFICER, publish_at="2026-10-02 09:00 Asia/Shanghai")
+    plan = "publish_at: 2026-10-05 09:00 Asia/Shanghai\nchannels: [site]\n---\n阅览"
+    bureau.desk.revise(key, OFFICER, data=DOCUMENT.replace("---\n阅览", plan).encode(), name="c.md")
+    bureau.desk.submit(key, OFFICER)
+    dossier = bureau.desk.approve(key, APPROVER)
+    assert [(d.channel, d.due_at and d.due_at.day) for d in dossier.deliveries] == [("site", 5)]
+
+
+def test_add__now_is_when_it_is_approved(bureau: Office) -> None:
+    """ "now" at the start means the moment of approval, however long the approver takes."""
+    key, _ = bureau.desk.add(DOCUMENT.encode(), "c.md", OFFICER, publish_at="now")
+    bureau.desk.submit(key, OFFICER)
+    bureau.clock.forward(hours=30)
+    dossier = bureau.desk.approve(key, APPROVER)
+    assert {d.channel: d.due_at for d in dossier.deliveries}["site"] == bureau.clock.time
+
+
+def test_add__far_years_are_refused(bureau: Office) -> None:
+    """A year nobody can plan for is refused when it is typed, not when it is shown."""
+    for when in ("9999-12-31 23:59 Z", "0001-01-01 00:00 Asia/Shanghai"):
+        with pytest.raises(UsageError, match="check the year"):
+            bureau.desk.add(DOCUMENT.encode(), "c.md", OFFICER, publish_at=when)
+    assert bureau.desk.all() == []
+
+
+def test_approve__the_canonical_channel_must_make_pages(bureau: Office) -> None:
+    """A canonical channel without pages to link to is refused before anything is sealed."""
+    key = _submitted(bureau)
+    bureau.desk.canonical = "note"
+    with pytest.raises(NotAllowedError, match="makes no page"):
+        bureau.desk.approve(key, APPROVER)
+
+
+def test_template__whatever_it_does_is_one_sentence(bureau: Office) -> None:
+    """A template that calls itself, counts for ever or divides by nothing is a finding, not a crash."""
+    path = bureau.home / "templates" / "toy" / "note.txt"
+    for text in (
+        "{% include 'toy/note.txt' %}",
+        "{% for i in range(999999999) %}{% endfor %}",
+        "{{ 1 // 0 }}",
+    ):
+        path.write_text(text)
+        _, found = bureau.desk.check(DOCUMENT.encode(), "corner.md")
+        assert [f.code for f in found] == ["fit.unsupported"]
+        assert "toy/note.txt" in found[0].message

@@ -459,7 +459,7 @@ async def test_pause__sign_in_refused(bureau: Office) -> None:
         await engine.enqueue_due()
         await engine.drain()
     assert len(refused) - len(bureau.service.refuse) == 1  # one try, then the pause
-    health = bureau.desk.health()["site"]
+    health = bureau.control.health()["site"]
     assert health.paused_at is not None
     assert "token" in health.reason
     bureau.clock.forward(minutes=11)
@@ -472,7 +472,7 @@ async def test_pause__sign_in_refused(bureau: Office) -> None:
     bureau.clock.forward(minutes=11)
     await _work(bureau)
     await _work(bureau)
-    assert bureau.desk.health()["site"].paused_at is None
+    assert bureau.control.health()["site"].paused_at is None
     bureau.clock.forward(minutes=11)
     await _work(bureau)
     assert sorted(bureau.states(key)["site"] for key in keys) == ["confirmed"] * 3
@@ -491,7 +491,7 @@ async def test_pause__five_failures_in_a_row(bureau: Office) -> None:
     for _ in range(5):
         await engine.enqueue_due()
         await engine.drain()
-    assert bureau.desk.health()["site"].failures == 0
+    assert bureau.control.health()["site"].failures == 0
     tried: list[str] = []
     bureau.service.seen = tried.append
     bureau.service.refuse = [_raises(Unavailable("down")) for _ in range(99)]
@@ -500,10 +500,10 @@ async def test_pause__five_failures_in_a_row(bureau: Office) -> None:
         await engine.enqueue_due()
         await engine.drain()
     await engine.stop()
-    assert bureau.desk.health()["site"].paused_at is not None
+    assert bureau.control.health()["site"].paused_at is not None
     assert sum("-site-" in key for key in tried) == 5
-    assert bureau.desk.resume("site")
-    assert not bureau.desk.resume("site")
+    assert bureau.control.resume("site")
+    assert not bureau.control.resume("site")
     bureau.service.refuse = []
     bureau.clock.forward(hours=2)
     await _work(bureau)
@@ -514,11 +514,11 @@ async def test_halt__stops_and_goes_on(bureau: Office) -> None:
     """Halted, nothing goes out however due it is; unhalted, it does."""
     key = bureau.approved()
     bureau.desk.schedule(key, "now", OFFICER)
-    assert bureau.desk.halt(OFFICER)
-    assert not bureau.desk.halt(OFFICER)
+    assert bureau.control.halt(OFFICER)
+    assert not bureau.control.halt(OFFICER)
     await _work(bureau)
     assert bureau.service.posts == []
-    assert bureau.desk.unhalt()
+    assert bureau.control.unhalt()
     await _work(bureau)
     assert len(bureau.service.posts) == 2
 
@@ -618,3 +618,79 @@ def test_clock__is_the_tests_own(bureau: Office) -> None:
     key, _ = bureau.desk.add(DOCUMENT.encode(), "corner.md", OFFICER, title=NO_TEXT)
     assert key.startswith("2026-")
     assert bureau.desk.show(key).filed.created_at == bureau.clock.time
+
+
+async def test_uncertain__a_channel_that_is_gone_changes_nothing(bureau: Office) -> None:
+    """An uncertain post whose channel was taken out of the settings stays uncertain: scheduling cannot repeat it."""
+    key = bureau.approved()
+    bureau.desk.schedule(key, "now", OFFICER)
+    bureau.service.faults = [_raises(OutcomeUnknown("cut"))]
+    bureau.service.hidden = True
+    await _work(bureau)
+    site = bureau.desk.channels.pop("site")
+    bureau.clock.forward(minutes=3)
+    await _work(bureau)
+    assert bureau.states(key)["site"] == "uncertain"
+    bureau.desk.channels["site"] = site
+    bureau.desk.schedule(key, "now", OFFICER)
+    await _work(bureau)
+    assert len(bureau.service.texts("site")) == 1
+
+
+async def test_link__never_a_dead_one(bureau: Office) -> None:
+    """A delivery whose link is not known fails; the token that stands for it never goes out."""
+    key = bureau.approved()
+    bureau.desk.schedule(key, "now", OFFICER)
+    with bureau.store.write() as tx:
+        (note,) = [d for d in tx.deliveries.of(key) if d.channel == "note"]
+        tx.deliveries.apply(
+            note, Move(State.WAITING, "delivery.released", due_at=bureau.clock()), bureau.clock()
+        )
+    bureau.service.refuse = [_raises(Unavailable("down"))] * 2
+    await _work(bureau)
+    assert not any("publisher.invalid" in text for _, text in bureau.service.posts)
+    assert bureau.states(key)["note"] == "failed"
+
+
+async def test_cancel__a_retry_does_not_go_out(bureau: Office) -> None:
+    """Cancelled while it was being sent, and the sending failed: the retry is cancelled too."""
+    key = bureau.approved()
+    bureau.desk.schedule(key, "now", OFFICER)
+    (site,) = _claim(bureau, "worker-1")
+    bureau.desk.cancel(key, OFFICER)
+    with bureau.store.write() as tx:
+        tx.deliveries.apply(
+            site, Move(State.WAITING, "delivery.retried", "451", due_at=bureau.clock()), bureau.clock()
+        )
+    await _work(bureau)
+    assert bureau.service.posts == []
+    assert bureau.states(key)["site"] == "cancelled"
+
+
+async def test_retract__nothing_to_take_back_changes_nothing(bureau: Office) -> None:
+    """Where no channel can take its post back, the announcement is not called retracted."""
+    key = bureau.approved()
+    bureau.desk.schedule(key, "now", OFFICER)
+    await _work(bureau)
+    bureau.desk.retract(key, OFFICER, confirmed=True)
+    await _work(bureau)
+    before = bureau.desk.show(key).filed.state
+    with pytest.raises(NotAllowedError, match="by hand"):
+        bureau.desk.retract(key, OFFICER, confirmed=True)
+    assert bureau.desk.show(key).filed.state == before
+
+
+async def test_resolve__a_channel_without_addresses(bureau: Office) -> None:
+    """A newsletter that did arrive is settled without inventing an address for it."""
+    key = bureau.approved()
+    bureau.desk.schedule(key, "now", OFFICER)
+    await _work_until_note_is_lost(bureau)
+    assert bureau.desk.resolve(f"{key}-r1-note-both", "", APPROVER).state == "accepted"
+    assert len(bureau.service.texts("note")) == 1
+
+
+def test_store__a_damaged_file_is_one_sentence(tmp_path: Path) -> None:
+    """A file that is no database any more is named in words."""
+    (tmp_path / "publisher.sqlite3").write_bytes(b"not a database" * 100)
+    with pytest.raises(PublisherError, match="store cannot be used"):
+        Store.open(tmp_path)

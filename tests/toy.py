@@ -22,6 +22,7 @@ from publisher.channel import (
     Unsupported,
     Variant,
 )
+from publisher.control import Control
 from publisher.desk import Desk
 from publisher.settings import OfficeSettings, Settings
 from publisher.store import Store
@@ -43,7 +44,7 @@ Tea will be served on the day.
 
 TEMPLATES = {
     "toy/post.txt": "{% for l in languages %}{{ title[l] }}\n{% for p in passages %}{{ p.text[l] }}\n{% endfor %}{% endfor %}",
-    "toy/note.txt": "{{ title[languages[0]] }} {{ link[scope] }}\n",
+    "toy/note.txt": "{% for l in languages %}{{ title[l] }} {% endfor %}{{ link[scope] }}\n",
 }
 
 
@@ -167,12 +168,21 @@ class Office:
     clock: Clock
     home: Path
 
+    @property
+    def control(self) -> Control:
+        """The administrators' verbs over the same store."""
+        return Control(self.store, self.desk.channels, self.clock)
+
     def approved(self, document: str = DOCUMENT) -> str:
         """Brings a document in and has it approved; its key."""
         key, _ = self.desk.add(document.encode(), "corner.md", OFFICER)
+        self.approve(key)
+        return key
+
+    def approve(self, key: str) -> None:
+        """Takes a draft through submission and approval."""
         self.desk.submit(key, OFFICER)
         self.desk.approve(key, APPROVER)
-        return key
 
     def states(self, key: str) -> dict[str, str]:
         """The state of each delivery by channel."""

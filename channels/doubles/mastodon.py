@@ -74,6 +74,8 @@ class MastodonDouble(Double):
             return _error(401, "The access token is invalid")
         if (request.method, request.path) == ("POST", "/api/v1/statuses"):
             return self._create_once(request)
+        if request.method in ("PUT", "DELETE"):
+            return self._change(request)
         return self._read(request) if request.method == "GET" else _error(404, "Record not found")
 
     def _read(self, request: Request) -> Response:
@@ -108,16 +110,14 @@ class MastodonDouble(Double):
     def _create(self, request: Request) -> Response:
         wanted = request.json()
         text = str(wanted.get("status", "")).strip()
-        if not text:
-            return _error(422, "Validation failed: Text can't be blank")
-        if measure(text, LengthRule(self.limit, link=23, short_handles=True)) > self.limit:
-            return _error(422, f"Validation failed: Text character limit of {self.limit} exceeded")
+        if refusal := self._refusal(text):
+            return refusal
         number = str(max((int(post["id"]) for post in self.posts()), default=_FIRST_ID - 1) + 1)
         post = {
             "id": number,
             "url": f"{self._url}/@office/{number}",
             "uri": f"{self._url}/users/office/statuses/{number}",
-            "created_at": self.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "created_at": _iso(self.now()),
             "language": _language(str(wanted.get("language", "en"))),
             "visibility": wanted.get("visibility", "public"),
             "content": _content(text, self._url),
@@ -125,9 +125,38 @@ class MastodonDouble(Double):
             "text": text,
         }
         if not self.drops:
-            written = json.dumps(post, ensure_ascii=False, indent=2)
-            (self._posts / f"{number}.json").write_text(written + "\n", encoding="utf-8")
+            self._write(post)
         return Response.json(_status(post))
+
+    def _change(self, request: Request) -> Response:
+        """Edits or deletes a post; neither looks at an idempotency key."""
+        match = re.fullmatch(r"/api/v1/statuses/(\d+)", request.path)
+        post = self._post(match[1]) if match else None
+        if not post:
+            return _error(404, "Record not found")
+        if request.method == "DELETE":
+            self.delete(post["id"])
+            return Response.json({**_status(post), "text": post["text"]})
+        wanted = request.json()
+        text = str(wanted.get("status", "")).strip()
+        if refusal := self._refusal(text):
+            return refusal
+        language = _language(str(wanted["language"])) if "language" in wanted else post["language"]
+        post |= {"text": text, "content": _content(text, self._url), "language": language}
+        post["edited_at"] = _iso(self.now())
+        self._write(post)
+        return Response.json(_status(post))
+
+    def _refusal(self, text: str) -> Response | None:
+        if not text:
+            return _error(422, "Validation failed: Text can't be blank")
+        if measure(text, LengthRule(self.limit, link=23, short_handles=True)) > self.limit:
+            return _error(422, f"Validation failed: Text character limit of {self.limit} exceeded")
+        return None
+
+    def _write(self, post: dict[str, Any]) -> None:
+        written = json.dumps(post, ensure_ascii=False, indent=2)
+        (self._posts / f"{post['id']}.json").write_text(written + "\n", encoding="utf-8")
 
     def _page_of_posts(self, request: Request) -> Response:
         posts = self.posts()
@@ -158,6 +187,10 @@ class MastodonDouble(Double):
             "version": "4.6.0",
             "configuration": {"statuses": statuses},
         }
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _error(status: int, message: str) -> Response:

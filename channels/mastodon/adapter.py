@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from channels.mastodon import status as posts
 from channels.mastodon.status import StatusPayload, json_object
+from publisher import clock
 from publisher.channel import (
     Adapter,
     Capabilities,
@@ -42,6 +43,9 @@ _LANGUAGES = {"zh-Hans": "zh-CN", "zh-Hant": "zh-TW"}
 """Tags the server does not list, and what it lists instead; it would cut them down to ``zh``."""
 _PAGES = 5
 """How far :meth:`MastodonAdapter.find` looks back, in pages of 40 posts: more than an office posts in a day."""
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""A number on Mastodon, a flake id on Pleroma, a ULID on GoToSocial; nothing that could leave the path."""
+_GONE = (404, 410)
 _LINK_LINE = re.compile(r"^https?://\S+$", re.MULTILINE)
 
 
@@ -157,6 +161,47 @@ class MastodonAdapter(Adapter[MastodonSettings, StatusPayload]):
                     return receipt
                 raise Unavailable(f"{self._host} has the post, but does not say where.")
         return None
+
+    async def update(self, receipt: Receipt, payload: StatusPayload) -> Receipt:
+        """One ``PUT`` of the whole post, which may be repeated. Who sees a post cannot be changed any more.
+
+        *Confirmed* where the answer shows the new text, else *accepted*; id and links are the post's.
+        """
+        response = await self._http.send("PUT", self._path(receipt), json=payload.edit, creates=True)
+        if response.status in _GONE and json_object(response):
+            raise Rejected(
+                f"{self._host} no longer has the post that should be changed ({response.status}); "
+                "look at the account, and publish it anew if it is missed."
+            )
+        self._raise_for_status(response, creates=True)
+        status = json_object(response)
+        changed = posts.receipt(status, response.status, Outcome.ACCEPTED, self._http.scrub)
+        if changed is None or changed.id != receipt.id:
+            raise OutcomeUnknown(f"{self._host} answered {response.status}, but not with the changed post.")
+        return replace(changed, outcome=Outcome.CONFIRMED) if posts.matches(status, payload) else changed
+
+    async def retract(self, receipt: Receipt) -> Receipt:
+        """One ``DELETE``, which may be repeated: a post that is not there is taken back.
+
+        Always *confirmed*, with the post's id and without links, since nothing can be read there any more.
+        """
+        response = await self._http.send("DELETE", self._path(receipt), creates=True)
+        answer = json_object(response)
+        # A server that does not know the path says so in a web page; only its own "not found" means gone.
+        if not (response.status in _GONE and answer):
+            self._raise_for_status(response, creates=True)
+            if answer.get("id") != receipt.id:
+                raise OutcomeUnknown(
+                    f"{self._host} answered {response.status}, but not with the post it deleted."
+                )
+        raw = self._http.scrub(response.text)
+        return Receipt(Outcome.CONFIRMED, receipt.id, code=str(response.status), at=clock.now(), raw=raw)
+
+    def _path(self, receipt: Receipt) -> str:
+        """The post's own path. Raises :class:`Rejected` for an id no server of this kind gives."""
+        if not _ID.fullmatch(receipt.id):
+            raise Rejected(f"The receipt does not name a post on {self._host}; look at the account.")
+        return f"{_STATUSES}/{receipt.id}"
 
     async def close(self) -> None:
         """Gives the connections back, if there ever were any."""

@@ -17,7 +17,7 @@ from publisher.http import Response
 
 @dataclass(frozen=True, slots=True)
 class StatusPayload(Payload):
-    """The body of ``POST /api/v1/statuses``. ``link`` is the announcement's, by which the post is found again."""
+    """A post, as it is made and as it is changed. ``link`` is the announcement's, by which the post is found again."""
 
     status: str
     language: str
@@ -26,8 +26,19 @@ class StatusPayload(Payload):
 
     @property
     def body(self) -> dict[str, str]:
-        """What is sent."""
+        """The body of ``POST /api/v1/statuses``."""
         return {"status": self.status, "language": self.language, "visibility": self.visibility}
+
+    @property
+    def edit(self) -> dict[str, Any]:
+        """The body of ``PUT /api/v1/statuses/:id``, the complete desired state: what is left out may stay or go."""
+        return {
+            "status": self.status,
+            "language": self.language,
+            "spoiler_text": "",
+            "sensitive": False,
+            "media_ids": [],
+        }
 
 
 def json_object(response: Response) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ from channels.static_site import folder as disk
 from channels.static_site import payload as content
 from channels.static_site.folder import Folder
 from channels.static_site.pages import SITEMAP, Site
-from channels.static_site.payload import SitePayload, page_folder
+from channels.static_site.payload import CALENDAR, SitePayload, page_folder
 from channels.static_site.record import Record, merged
 from publisher import clock
 from publisher.announcement import Language
@@ -33,12 +33,14 @@ from publisher.channel import (
     Outcome,
     OutcomeUnknown,
     Receipt,
+    Rejected,
     SignInFailed,
     Template,
     Unavailable,
     Variant,
 )
 from publisher.errors import PublisherError
+from publisher.render import calendar
 from publisher.render.links import normalise
 
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -122,53 +124,124 @@ class StaticSiteAdapter(Adapter[StaticSiteSettings, SitePayload]):
         :class:`OutcomeUnknown` after that; to publish the same again does no harm.
         """
         await asyncio.to_thread(self._publish, payload)
-        receipt = await self.find(key, payload)
-        if receipt is None:
+        return await self._read_back(payload)
+
+    async def update(self, receipt: Receipt, payload: SitePayload) -> Receipt:
+        """Replaces the pages, as :meth:`publish` writes them; may be repeated.
+
+        The first day and the ids of the feeds stay, and the receipt keeps id and links. Raises :class:`Rejected`
+        where the site does not show that page, besides the errors of :meth:`publish`.
+        """
+        await asyncio.to_thread(self._publish, payload, receipt)
+        return await self._read_back(payload)
+
+    async def retract(self, receipt: Receipt) -> Receipt:
+        """Puts a notice in the place of the pages, calls the event off, and takes both from every list.
+
+        May be repeated. The receipt keeps id and links, since the notice is at the same address. Raises as
+        :meth:`update` does.
+        """
+        record = await asyncio.to_thread(self._retract, receipt)
+        return self._receipt(record, record.withdrawn)
+
+    def _publish(self, payload: SitePayload, correcting: Receipt | None = None) -> None:
+        with self._named(), self._folder.lock():
+            records = self._records()
+            if correcting:
+                path, earlier = self._named_by(correcting, records)
+                if path != payload.record_path or earlier.withdrawn:
+                    raise Rejected(f"{self.channel} does not show this page any more; publish it anew.")
+            moment = clock.now()
+            record = _dated(payload.record, records.get(payload.record_path), moment)
+            files = {**self._orphans(records.get(payload.record_path), payload, moment), **payload.files}
+            self._show(records, payload.record_path, record, files)
+
+    def _retract(self, receipt: Receipt) -> Record:
+        with self._named(), self._folder.lock():
+            records = self._records()
+            path, record = self._named_by(receipt, records)
+            moment = clock.now()
+            record = replace(record, withdrawn=record.withdrawn or _stamp(moment))
+            files = {
+                f"{page}index.html": self._site.notice(record, scope) for scope, page in record.pages.items()
+            }
+            calendars = [name for name in record.sha256 if name.endswith(CALENDAR)]
+            self._show(records, path, record, {**self._called_off(calendars, moment), **files})
+        return record
+
+    def _show(
+        self, records: dict[str, Record], path: str, record: Record, files: Mapping[str, bytes]
+    ) -> None:
+        """Writes an announcement's files, its record at ``path``, and the lists that follow from all records."""
+        records[path] = record
+        lists = self._site.files(merged(records.values()))
+        staged = self._folder.stage({**files, path: record.to_json(), **lists})
+        try:
+            disk.show(staged)
+        except OSError as error:
+            raise OutcomeUnknown(f"{self.channel} stopped half-way: {_reason(error)}.") from error
+
+    def _orphans(self, earlier: Record | None, payload: SitePayload, moment: datetime) -> dict[str, bytes]:
+        """The calendar files that a correction leaves without an event: readers may have taken them."""
+        known = earlier.sha256 if earlier else ()
+        left = [name for name in known if name.endswith(CALENDAR) and name not in payload.files]
+        return self._called_off(left, moment)
+
+    def _called_off(self, calendars: Iterable[str], moment: datetime) -> dict[str, bytes]:
+        """Calendar files, by path, with their events called off; one that is gone is left out."""
+        found = {path: data for path in calendars if (data := self._folder.read(path)) is not None}
+        try:
+            return {path: calendar.cancelled(data.decode(), moment).encode() for path, data in found.items()}
+        except ValueError:
+            place = self.settings.folder / next(iter(found))
+            raise Unavailable(f"{self.channel}: {place} is damaged; bring it back from a backup.") from None
+
+    def _named_by(self, receipt: Receipt, records: Mapping[str, Record]) -> tuple[str, Record]:
+        """The record, and its path, that a receipt's id belongs to."""
+        for path, record in records.items():
+            if receipt.id in record.pages.values():
+                return path, record
+        raise Rejected(f"{self.channel} has no page that the receipt names; look at the site.")
+
+    async def _read_back(self, payload: SitePayload) -> Receipt:
+        record = await asyncio.to_thread(self._find, payload)
+        if record is None:
             raise OutcomeUnknown(
                 f"{self.channel} wrote the page and cannot read it back; look at the folder."
             )
-        return receipt
+        return self._receipt(record, record.updated)
 
-    def _publish(self, payload: SitePayload) -> None:
-        with self._named(), self._folder.lock():
-            records = self._records()
-            record = _dated(payload.record, records.get(payload.record_path), clock.now())
-            records[payload.record_path] = record
-            files = {**payload.files, payload.record_path: record.to_json()}
-            staged = self._folder.stage({**files, **self._site.files(merged(records.values()))})
-            try:
-                disk.show(staged)
-            except OSError as error:
-                raise OutcomeUnknown(f"{self.channel} stopped half-way: {_reason(error)}.") from error
-
-    async def find(self, key: str, payload: SitePayload) -> Receipt | None:
-        """The receipt, once the same pages are there and listed; half a publication is ``None``."""
-        record = await asyncio.to_thread(self._find, payload)
-        if record is None:
-            return None
+    def _receipt(self, record: Record, moment: str) -> Receipt:
         return Receipt(
             Outcome.CONFIRMED,
             id=next(iter(record.pages.values())),
             links=self.links(record.key),
-            at=datetime.fromisoformat(record.published),
+            at=datetime.fromisoformat(moment),
         )
+
+    async def find(self, key: str, payload: SitePayload) -> Receipt | None:
+        """The receipt, once the same pages are there and listed; half a publication is ``None``."""
+        record = await asyncio.to_thread(self._find, payload)
+        return self._receipt(record, record.updated) if record else None
 
     def _find(self, payload: SitePayload) -> Record | None:
         with self._named():
             if any(self._folder.read(path) != data for path, data in payload.files.items()):
                 return None
-            # The sitemap is written last: what it lists is on the index and in the feeds too.
             listed = (self._folder.read(SITEMAP) or b"").decode()
-            data = self._folder.read(payload.record_path)
-        if data is None:
+            records = self._records(f"{payload.record.key}*")
+        record = records.get(payload.record_path)
+        if record is None or record.withdrawn or record.sha256 != payload.record.sha256:
             return None
-        addresses = [escape(self.settings.url + page) for page in payload.record.pages.values()]
-        complete = all(f"<loc>{address}</loc>" in listed for address in addresses)
-        return self._record(payload.record_path, data) if complete else None
+        (entry,) = (entry for entry in merged(records.values()) if entry.key == record.key)
+        # The sitemap is written last: what it lists, as of then, is on the index and in the feeds too.
+        addresses = [escape(self.settings.url + page) for page in record.pages.values()]
+        complete = all(f"<loc>{a}</loc><lastmod>{entry.updated}</lastmod>" in listed for a in addresses)
+        return record if complete else None
 
-    def _records(self) -> dict[str, Record]:
-        """What is published, by the record's path."""
-        return {path: self._record(path, data) for path, data in self._folder.records().items()}
+    def _records(self, names: str = "*") -> dict[str, Record]:
+        """What is published, by the record's path; ``names`` is a pattern for the files' names."""
+        return {path: self._record(path, data) for path, data in self._folder.records(names).items()}
 
     def _record(self, path: str, data: bytes) -> Record:
         try:
@@ -190,8 +263,11 @@ class StaticSiteAdapter(Adapter[StaticSiteSettings, SitePayload]):
 
 
 def _dated(record: Record, earlier: Record | None, moment: datetime) -> Record:
-    at = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return replace(record, published=at, updated=at).after(earlier)
+    return replace(record, published=_stamp(moment), updated=_stamp(moment)).after(earlier)
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _reason(error: OSError) -> str:

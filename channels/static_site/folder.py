@@ -38,11 +38,10 @@ class Folder:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def records(self) -> dict[str, bytes]:
-        """The records of what is published, by path, in order."""
-        return {
-            f"{DATA}/{path.name}": path.read_bytes() for path in sorted((self.root / DATA).glob("*.json"))
-        }
+    def records(self, names: str = "*") -> dict[str, bytes]:
+        """The records of what is published, by path, in order; ``names`` is a pattern for their names."""
+        found = sorted((self.root / DATA).glob(f"{names}.json"))
+        return {f"{DATA}/{path.name}": path.read_bytes() for path in found}
 
     def stage(self, files: Mapping[str, bytes]) -> list[tuple[Path, Path]]:
         """Writes what has changed beside its place, to be shown by :func:`show`. Only under :meth:`lock`.

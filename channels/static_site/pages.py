@@ -45,6 +45,26 @@ class Site:
         texts[SITEMAP] = self._sitemap(entries, house)
         return {path: text.encode() for path, text in texts.items()}
 
+    def notice(self, record: Record, scope: str) -> bytes:
+        """The page that takes the place of ``record``'s page of ``scope``: it has been withdrawn.
+
+        Raises as :meth:`files` does.
+        """
+        own = [code for code in self.languages if code == scope]
+        house = house_style.load(self.office)
+        text = render(
+            "website/withdrawn.html",
+            self.office,
+            house=house,
+            lang=_tags(house),
+            key=record.key,
+            scope=scope,
+            languages=(*own, *(code for code in self.languages if code not in own)),
+            channel_languages=self.languages,
+            layout="paired" if "both" in record.pages else "separate",
+        )
+        return text.encode()
+
     def _index(self, shown: tuple[Language, ...], root: str, entries: list[Record], house: House) -> str:
         own = f"{shown[0]}/"
         return render(

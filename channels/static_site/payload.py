@@ -14,6 +14,7 @@ from publisher.announcement import KEY, Language
 from publisher.channel import Layout, Payload, Unsupported, Variant
 from publisher.render.links import mentions_token
 
+CALENDAR = "event.ics"
 # What no HTML or XML document may carry (WHATWG HTML 13.2.3.5, XML 1.0 section 2.2): controls, non-characters.
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef"
@@ -52,7 +53,7 @@ def build(variant: Variant, base: str) -> SitePayload:
     for scope, suffix in parts.items():
         place = page_folder(variant.key, scope)
         if calendar := variant.parts[f"calendar{suffix}"].data:
-            files[f"{place}event.ics"] = calendar
+            files[f"{place}{CALENDAR}"] = calendar
         files[f"{place}index.html"] = variant.parts[f"page{suffix}"].data
     separate = variant.facts["layout"] == Layout.SEPARATE
     name = f"{variant.key}-{variant.scope}" if separate else variant.key

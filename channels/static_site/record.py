@@ -18,7 +18,8 @@ class Record:
 
     ``pages`` are the relative folders of its pages by scope (``zh``, ``en``, ``both``), with a slash at the end;
     ``content`` its article and ``ids`` its Atom ids by language; ``sha256`` the pages' hashes by path.
-    ``published`` and ``updated`` are UTC, in ISO 8601; ``event`` is as in a variant's facts.
+    ``published``, ``updated`` and ``withdrawn`` (empty while it is out) are UTC, in ISO 8601; ``event`` is as in a
+    variant's facts.
     """
 
     key: str
@@ -34,6 +35,7 @@ class Record:
     content: Mapping[str, str]
     ids: Mapping[str, str]
     sha256: Mapping[str, str]
+    withdrawn: str = ""
 
     @property
     def year(self) -> str:
@@ -63,7 +65,7 @@ class Record:
         """This record with the first day and the ids of an ``earlier`` one, which never change."""
         if earlier is None:
             return self
-        same = earlier.sha256 == self.sha256 and earlier.content == self.content
+        same = earlier.sha256 == self.sha256 and earlier.content == self.content and not earlier.withdrawn
         return replace(
             self,
             published=earlier.published,
@@ -73,9 +75,11 @@ class Record:
 
 
 def merged(records: Iterable[Record]) -> list[Record]:
-    """One entry an announcement, newest first; where each language has a post of its own, they are joined."""
+    """One entry an announcement that is out, newest first; where each language has its own post, they are joined."""
     entries: dict[str, Record] = {}
     for record in records:
+        if record.withdrawn:
+            continue
         other = entries.get(record.key)
         entries[record.key] = _joined(other, record) if other else record
     return sorted(entries.values(), key=lambda entry: (entry.published, entry.key), reverse=True)

@@ -6,6 +6,7 @@ Only the standard library is imported here, so that ``--help`` answers at once; 
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from importlib import import_module
@@ -146,7 +147,9 @@ def _resolve(made: argparse.ArgumentParser) -> None:
     _acts(made)
     made.add_argument("delivery", metavar="DELIVERY", help='as "publisher show ID" names it')
     answer = made.add_mutually_exclusive_group(required=True)
-    answer.add_argument("--delivered", metavar="URL", help="it is published, here")
+    answer.add_argument(
+        "--delivered", metavar="URL", nargs="?", const="", help="it is published, here (no URL for e-mail)"
+    )
     answer.add_argument("--not-delivered", action="store_true", help="it certainly is not; send it again")
 
 
@@ -193,6 +196,17 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; its exit code: 0 done, 1 the answer is no, 2 wrong use."""
     typed = list(sys.argv[1:] if argv is None else argv)
+    if sys.stdout is None or sys.stderr is None:
+        return 1  # started with a closed output: there is nobody to answer
+    if any("\ud800" <= letter <= "\udfff" for word in typed for letter in word):
+        print(
+            "An argument is not readable text; check the terminal's encoding, or rename the file.",
+            file=sys.stderr,
+        )
+        return 2
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Chinese shows ?, and nothing breaks
     top = parser(only=next((word for word in typed if not word.startswith("-")), ""))
     try:
         arguments = top.parse_args(typed)
@@ -208,7 +222,9 @@ def _run(arguments: argparse.Namespace) -> int:
     module, _, function = arguments.handler.partition(":")
     try:
         handler = getattr(import_module(f"publisher.cli.{module}"), function)
-        return int(handler(arguments))
+        code = int(handler(arguments))
+        sys.stdout.flush()
+        return code
     except UsageError as error:
         print(error, file=sys.stderr)
         return 2
@@ -220,5 +236,9 @@ def _run(arguments: argparse.Namespace) -> int:
         return 1
     except BrokenPipeError:
         # The reader of our output has gone, as with "| head": nothing is wrong.
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        print(f"This could not be finished: {error.strerror or error}.", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from publisher import registry, settings
 from publisher.announcement import Bilingual, Person
+from publisher.control import Control
 from publisher.desk import Desk
 from publisher.errors import UsageError
 from publisher.settings import Settings
@@ -39,6 +40,13 @@ def open_desk(arguments: argparse.Namespace) -> Iterator[Desk]:
         yield Desk(loaded, store, channels)
     finally:
         store.close()
+
+
+@contextmanager
+def open_control(arguments: argparse.Namespace) -> Iterator[tuple[Control, Desk]]:
+    """The administrators' verbs, and the desk they share the store with."""
+    with open_desk(arguments) as desk:
+        yield Control(desk.store, desk.channels), desk
 
 
 def person(arguments: argparse.Namespace) -> Person:
@@ -74,6 +82,8 @@ def read_file(name: str) -> tuple[bytes, str]:
     try:
         if path.is_dir():
             raise UsageError(f"{name} is a folder; name a file in it.")
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{name} is not an ordinary file; save the document as a file first.")
         if path.stat().st_size > _LARGEST:
             raise UsageError(
                 f"{name} is larger than 20 MB; an announcement is a text, leave pictures beside it."

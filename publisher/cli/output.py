@@ -18,16 +18,21 @@ _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "c
 
 def as_json(data: Any) -> None:
     """One JSON document on stdout."""
-    print(json.dumps(data, ensure_ascii=False, indent=2, default=str))
+    ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    print(json.dumps(data, ensure_ascii=ascii_only, indent=2, default=str))
 
 
 def console(*, err: bool = False) -> Console:
     """Where people read; plain text when it is not a terminal."""
     from rich.console import Console
 
+    class Pipe(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # the command line knows what that means
+
     stream = sys.stderr if err else sys.stdout
     width = None if stream.isatty() else 120
-    return Console(stderr=err, highlight=False, soft_wrap=not stream.isatty(), width=width)
+    return Pipe(stderr=err, highlight=False, soft_wrap=not stream.isatty(), width=width)
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "") -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from publisher import clock, registry
 from publisher.cli import output, words
-from publisher.cli.office import load_settings, open_desk, person
+from publisher.cli.office import load_settings, open_control, open_desk, person
 from publisher.delivery import DELIVERED
 from publisher.desk import Desk
 from publisher.planning import Step
@@ -74,8 +74,8 @@ def _steps(arguments: argparse.Namespace, steps: list[Step]) -> int:
 
 def halt(arguments: argparse.Namespace) -> int:
     """Stops everything."""
-    with open_desk(arguments) as desk:
-        changed = desk.halt(person(arguments))
+    with open_control(arguments) as (control, _):
+        changed = control.halt(person(arguments))
     if arguments.json:
         output.as_json({"halted": True})
     else:
@@ -88,8 +88,8 @@ def halt(arguments: argparse.Namespace) -> int:
 
 def unhalt(arguments: argparse.Namespace) -> int:
     """Lets everything go on."""
-    with open_desk(arguments) as desk:
-        changed = desk.unhalt()
+    with open_control(arguments) as (control, _):
+        changed = control.unhalt()
     if arguments.json:
         output.as_json({"halted": False})
     else:
@@ -110,13 +110,20 @@ def resolve(arguments: argparse.Namespace) -> int:
 
 def worker(arguments: argparse.Namespace) -> int:
     """Runs the worker; with --once, code 1 if something that was due is not out."""
+    from publisher import alerts
     from publisher.worker import assemble, close, configure_logging
 
     loaded = load_settings(arguments)
-    configure_logging(registry.secrets(loaded))
+    configure_logging([*registry.secrets(loaded), *alerts.secrets(loaded.office.alerts)])
 
     async def run(desk: Desk) -> int:
-        made = assemble(desk.store, desk.channels, retry_hours=loaded.office.retry_hours)
+        made = assemble(
+            desk.store,
+            desk.channels,
+            retry_hours=loaded.office.retry_hours,
+            alerts=loaded.office.alerts,
+            zone=loaded.office.timezone,
+        )
         try:
             if not arguments.once:
                 await made.run()

@@ -11,7 +11,7 @@ from pathlib import Path
 from publisher import reference
 from publisher.channel import DeliveryError
 from publisher.cli import output
-from publisher.cli.office import open_desk
+from publisher.cli.office import open_control
 from publisher.desk import Desk
 from publisher.errors import NotAllowedError, PublisherError, UsageError
 from publisher.registry import AnyAdapter
@@ -47,12 +47,12 @@ def channels(arguments: argparse.Namespace) -> int:
         raise UsageError(
             "Write: publisher channels, publisher channels check, or publisher channels resume NAME."
         )
-    with open_desk(arguments) as desk:
+    with open_control(arguments) as (control, desk):
         if arguments.name:
-            return _resume(arguments, desk.resume(arguments.name))
+            return _resume(arguments, control.resume(arguments.name))
         answers = asyncio.run(_ask(desk.channels)) if arguments.what else {}
-        rows = [_row(desk, name, health, answers.get(name)) for name, health in desk.health().items()]
-        halt = desk.halted()
+        rows = [_row(desk, name, health, answers.get(name)) for name, health in control.health().items()]
+        halt = control.halted()
     if arguments.json:
         output.as_json(rows)
     else:

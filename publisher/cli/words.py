@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from publisher.delivery import DELIVERED, Action, Delivery, State
 from publisher.store.log import Event
+from publisher.words import needs as needs
 
 _MEANING = {
     State.WAITING: "waiting",
@@ -38,24 +39,6 @@ def where(delivery: Delivery) -> str:
     if delivery.receipt is None:
         return ""
     return delivery.receipt.links.both if delivery.receipt.links else delivery.receipt.id
-
-
-def needs(delivery: Delivery) -> str:
-    """What a person must do, as one sentence; empty for nothing."""
-    match delivery.state:
-        case State.UNCERTAIN if delivery.due_at is None:
-            return (
-                f"Look whether {delivery.channel} has it, then: publisher resolve {delivery.key} "
-                "--delivered URL (or --not-delivered)"
-            )
-        case State.FAILED:
-            return f"Mend the cause, then: publisher schedule {delivery.announcement} now"
-        case State.MISSED:
-            return f"Decide whether it may still go out: publisher schedule {delivery.announcement} now"
-        case State.PARKED:
-            return f"Set the channel up again, then: publisher schedule {delivery.announcement} now"
-        case _:
-            return ""
 
 
 def event(entry: Event, channel: str) -> str:

@@ -31,6 +31,7 @@ from publisher.delivery import (
     after_receipt,
     repeat,
     standing,
+    unready,
 )
 from publisher.engine.writer import Writer
 from publisher.errors import PublisherError
@@ -154,25 +155,24 @@ class EmbeddedEngine:
         bound = log.bind(key=delivery.key, channel=delivery.channel, attempt=delivery.attempt)
         adapter = self._channels.get(delivery.channel)
         if adapter is None:
-            await self._settle(
-                delivery, Move(State.PARKED, "delivery.parked", "the channel is not configured any more")
-            )
+            await self._settle(delivery, unready(delivery, "the channel is not configured any more"))
             return
         try:
             payload, earlier = await self._prepared(delivery, adapter)
         except (PublisherError, Unsupported) as error:
-            state = State.FAILED if delivery.state is State.SENDING else State.PARKED
-            await self._settle(delivery, Move(state, "delivery.rejected", str(error)))
+            refused = Move(State.FAILED, "delivery.rejected", str(error))
+            move = refused if delivery.state is State.SENDING else unready(delivery, str(error))
+            await self._settle(delivery, move)
             return
         except Exception:  # a slip of ours or of an adapter; certainly before anything was sent
             bound.exception("the request could not be prepared", event_name="delivery.parked")
             reason = "the request could not be prepared; the worker's log says why"
-            await self._settle(delivery, Move(State.PARKED, "delivery.parked", reason))
+            await self._settle(delivery, unready(delivery, reason))
             return
         if delivery.state is State.SENDING:
             move, answer = await self._send(delivery, adapter, payload, earlier)
         else:
-            move, answer = await self._ask(delivery, adapter, payload), None
+            move, answer = await self._ask(delivery, adapter, payload)
         applied = await self._settle(delivery, move)
         bound.info(
             "delivery moved" if applied else "late result ignored",
@@ -185,6 +185,10 @@ class EmbeddedEngine:
     async def _prepared(self, delivery: Delivery, adapter: AnyAdapter) -> tuple[Payload, Receipt | None]:
         """The sealed bytes with the link filled in, as the adapter's request; and the receipt it acts on."""
         variant, addresses, earlier = await self._writer.call(lambda: self._sealed(delivery, adapter))
+        if addresses is None and delivery.action is not Action.RETRACT and links.needs_link(variant):
+            raise Unsupported(
+                "The address of the published page is not known; nothing goes out with a dead link."
+            )
         payload: Payload = adapter.prepare(links.fill(variant, addresses) if addresses else variant)
         return payload, earlier
 
@@ -227,18 +231,21 @@ class EmbeddedEngine:
             )
             return move, standing(error)
 
-    async def _ask(self, delivery: Delivery, adapter: AnyAdapter, payload: Payload) -> Move:
+    async def _ask(
+        self, delivery: Delivery, adapter: AnyAdapter, payload: Payload
+    ) -> tuple[Move, Standing | None]:
         if delivery.action is not Action.PUBLISH:
-            return repeat(delivery, self._now())
+            return repeat(delivery, self._now()), None
         if not adapter.can_find:
-            return Move(State.UNCERTAIN, "delivery.uncertain", delivery.reason)
+            return Move(State.UNCERTAIN, "delivery.uncertain", delivery.reason), None
         try:
             found = await adapter.find(delivery.key, payload)
         except asyncio.CancelledError:
             raise
         except Exception as error:  # asking changes nothing, so it is asked again
-            return after_failed_probe(error, delivery, self._now(), patience=self._patience, rng=self._rng)
-        return after_probe(found, delivery, self._now(), adapter.capabilities.settles_after)
+            move = after_failed_probe(error, delivery, self._now(), patience=self._patience, rng=self._rng)
+            return move, standing(error)
+        return after_probe(found, delivery, self._now(), adapter.capabilities.settles_after), Standing.WORKS
 
     # --- writing down -----------------------------------------------------------------------------------------
 

@@ -49,6 +49,28 @@ def write(
     return "".join(f"{fold(line)}\r\n" for line in lines if line)
 
 
+def cancelled(text: str, moment: datetime) -> str:
+    """The .ics file ``text`` with its event called off, as of ``moment``; one that is called off already stays.
+
+    A higher SEQUENCE and STATUS:CANCELLED tell a calendar to strike the event out (RFC 5545, 3.8.1.11 and 3.8.7.4).
+    """
+    lines = text.replace("\r\n ", "").split("\r\n")
+    if "STATUS:CANCELLED" in lines:
+        return text
+    stamp = f"DTSTAMP:{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    changed: list[str] = []
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name == "STATUS":
+            continue
+        if name == "SEQUENCE":
+            line = f"SEQUENCE:{int(value) + 1}"
+        changed.append(stamp if name == "DTSTAMP" else line)
+        if name == "SEQUENCE":
+            changed.append("STATUS:CANCELLED")
+    return "\r\n".join(map(fold, changed))
+
+
 def uid(key: str, house: House) -> str:
     """The event's UID: the same for every revision and language, another for another office."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{house.name.zh}/{house.name.en}/{key}"))

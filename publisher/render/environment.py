@@ -10,7 +10,6 @@ from typing import Any
 from jinja2 import FileSystemLoader, StrictUndefined, TemplateNotFound, TemplateSyntaxError, UndefinedError
 from jinja2 import Template as JinjaTemplate
 from jinja2.exceptions import SecurityError
-from jinja2.exceptions import TemplateError as JinjaError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from publisher import assets
@@ -81,7 +80,9 @@ def render(name: str, office: Path | None = None, /, **context: Any) -> str:
             f"The template {name} uses something that is not there: {error.message}."
         ) from None
     except SecurityError as error:
-        raise TemplateError(f"The template {name} does something that is not allowed: {error}.") from None
-    except (JinjaError, TypeError, ValueError, ZeroDivisionError, LookupError, AttributeError) as error:
+        raise TemplateError(
+            f"The template {name} does something that is not allowed: {str(error).rstrip('.')}."
+        ) from None
+    except Exception as error:
         # A template is an office's own text; whatever it trips over is named with its file.
         raise TemplateError(f"The template {name} fails: {error}.") from None

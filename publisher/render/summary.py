@@ -57,6 +57,15 @@ def fit(
     return next((text for text in rendered if rule is None or measure(text, rule) <= rule.maximum), None)
 
 
+def shows(text: str, revision: Revision, language: Language) -> bool:
+    """Whether the rendered ``text`` speaks ``language``: it begins a block with the author's summary or the title."""
+    bare = "".join(text.split())
+    begins = (
+        "".join(source.split())[:12] for source in (revision.summary[language], revision.title[language])
+    )
+    return any(start and start in bare for start in begins)
+
+
 def uses_author_summary(text: str, revision: Revision, languages: tuple[Language, ...]) -> bool:
     """Whether the rendered ``text`` has the author's own summary in every language it was written in."""
     written = [revision.summary[code] for code in languages if revision.summary[code]]

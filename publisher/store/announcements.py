@@ -15,6 +15,9 @@ from publisher.clock import WallTime
 from publisher.errors import NotFoundError
 from publisher.store.schema import announcements, revisions
 
+_AT_ONCE = "now"
+"""Stands for a zone where an announcement goes out as soon as it is approved."""
+
 
 @dataclass(frozen=True, slots=True)
 class Filed:
@@ -24,6 +27,7 @@ class Filed:
     state: AnnouncementState
     channels: tuple[str, ...]
     publish_at: WallTime | None
+    at_once: bool
     created_at: datetime
     revision_id: int
     number: int
@@ -52,16 +56,24 @@ class Announcements:
         return f"{year}-{int(last or 0) + 1:04d}"
 
     def add(
-        self, key: str, channels: Iterable[str], publish_at: WallTime | None, created_at: datetime
+        self,
+        key: str,
+        channels: Iterable[str],
+        publish_at: WallTime | None,
+        at_once: bool,
+        created_at: datetime,
     ) -> None:
-        """Adds an announcement without content; :meth:`add_revision` must follow in the same transaction."""
+        """Adds an announcement without content; :meth:`add_revision` must follow in the same transaction.
+
+        ``at_once`` publishes it as soon as it is approved, whenever that is.
+        """
         self._connection.execute(
             insert(announcements).values(
                 key=key,
                 state=AnnouncementState.DRAFT,
                 channels=json.dumps(list(channels)),
                 publish_local=publish_at.local.isoformat() if publish_at else "",
-                publish_zone=publish_at.zone if publish_at else "",
+                publish_zone=publish_at.zone if publish_at else _AT_ONCE if at_once else "",
                 created_at=created_at,
             )
         )
@@ -95,6 +107,14 @@ class Announcements:
             .values(publish_local=publish_at.local.isoformat(), publish_zone=publish_at.zone)
         )
 
+    def plan_anew(self, key: str, channels: Iterable[str]) -> None:
+        """Other channels, as a new revision's document asks for them."""
+        self._connection.execute(
+            update(announcements)
+            .where(announcements.c.key == key)
+            .values(channels=json.dumps(list(channels)))
+        )
+
     def set_submitter(self, revision_id: int, submitter: str) -> None:
         """Records who submitted the revision."""
         self._connection.execute(
@@ -103,7 +123,11 @@ class Announcements:
 
     def get(self, key: str) -> Filed:
         """The announcement called ``key``, with its newest revision. Raises :class:`NotFoundError`."""
-        row = self._connection.execute(_newest().where(announcements.c.key == key)).first()
+        query = _newest().where(announcements.c.key == key)
+        if not self._connection.get_execution_options().get("publisher_read"):
+            # Whoever decides on a state holds it until the decision is written; SQLite has one writer anyway.
+            query = query.with_for_update(of=announcements)
+        row = self._connection.execute(query).first()
         if row is None:
             raise NotFoundError(f'There is no announcement {key}; "publisher list" shows all of them.')
         return _filed(row)
@@ -138,6 +162,7 @@ def _filed(row: Row[Any]) -> Filed:
         state=AnnouncementState(row.state),
         channels=tuple(json.loads(row.channels)),
         publish_at=WallTime(datetime.fromisoformat(local), row.publish_zone) if local else None,
+        at_once=row.publish_zone == _AT_ONCE,
         created_at=row.created_at,
         revision_id=row.revision_id,
         number=row.number,

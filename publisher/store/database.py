@@ -9,13 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    NotSupportedError,
+    ProgrammingError,
+)
 
 from publisher.errors import PublisherError, SettingsError
 from publisher.store.transaction import Transaction
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration. A test holds it to the migrations folder."""
 
 _BUSY_SECONDS = 30.0
@@ -98,7 +106,8 @@ def _sqlite(home: Path) -> Engine:
         raise SettingsError(f"PUBLISHER_HOME: {home} cannot be made: {error.strerror}.") from None
     path = home / "publisher.sqlite3"
     engine = create_engine(
-        f"sqlite:///{path}", connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False}
+        URL.create("sqlite", database=str(path)),
+        connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
     )
 
     @event.listens_for(engine, "connect")
@@ -140,7 +149,9 @@ def _in_words() -> Iterator[None]:
     """Translates what a database says into a sentence that names the next step, without the address."""
     try:
         yield
-    except OperationalError as error:
+    except DBAPIError as error:
+        if isinstance(error, IntegrityError | ProgrammingError | DataError | NotSupportedError):
+            raise  # a slip of ours
         what = str(error.orig).strip().splitlines()[0] if error.orig else "no reason given"
         raise PublisherError(
             f"The store cannot be used: {what}; check the disk and PUBLISHER_HOME."

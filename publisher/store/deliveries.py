@@ -8,15 +8,21 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, literal, or_, select, update
 
-from publisher.announcement import Person
+from publisher.announcement import AnnouncementState, Person
 from publisher.channel import Links, Outcome, Receipt, Variant
 from publisher.delivery import DELIVERED, MOVES, Action, Delivery, Move, State
 from publisher.errors import NotFoundError
 from publisher.store.log import MACHINE, Log
-from publisher.store.schema import UtcTime, deliveries
+from publisher.store.schema import OPEN, UtcTime, announcements, deliveries
 
+_MOVE = update(deliveries).where(
+    deliveries.c.id == bindparam("of_id"),
+    deliveries.c.state == bindparam("of_state"),
+    deliveries.c.fence == bindparam("of_fence"),
+)
+"""Every transition: a change under the condition that nobody was faster. Built once, it is the hot path."""
 _CLAIMABLE = (State.WAITING, State.UNCERTAIN)
 
 
@@ -82,15 +88,17 @@ class Deliveries:
         left = dict(room or {})
         due = (
             select(deliveries)
-            .where(deliveries.c.state.in_(_CLAIMABLE), deliveries.c.due_at <= now)
+            .where(OPEN, deliveries.c.due_at <= now)
             .where(or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until < now))
             .where(deliveries.c.channel.not_in([name for name, count in left.items() if count <= 0]))
             .order_by(deliveries.c.due_at, deliveries.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
+        found = [from_row(row) for row in self._connection.execute(due)]
+        stopped = self._cancelled(found) if found else set()
         chosen: dict[State, list[Delivery]] = {state: [] for state in _CLAIMABLE}
-        for delivery in [_delivery(row) for row in self._connection.execute(due)]:
+        for delivery in found:
             if (
                 delivery.not_after is not None
                 and now > delivery.not_after
@@ -98,10 +106,21 @@ class Deliveries:
             ):
                 reason = "its hour passed while nothing could be sent"
                 self._move(delivery, Move(State.MISSED, "delivery.missed", reason), now, MACHINE)
+            elif delivery.state is State.WAITING and delivery.announcement in stopped:
+                move = Move(State.CANCELLED, "delivery.cancelled", "the announcement was cancelled")
+                self._move(delivery, move, now, MACHINE)
             elif left.get(delivery.channel, limit) > 0:
                 left[delivery.channel] = left.get(delivery.channel, limit) - 1
                 chosen[delivery.state].append(delivery)
         return [one for state, mine in chosen.items() for one in self._take(mine, state, owner, now, lease)]
+
+    def _cancelled(self, found: list[Delivery]) -> set[str]:
+        """Announcements that were cancelled with something still due: a retry, or what proved not to be out."""
+        keys = {delivery.announcement for delivery in found}
+        query = select(announcements.c.key).where(announcements.c.key.in_(keys))
+        return set(
+            self._connection.scalars(query.where(announcements.c.state == AnnouncementState.CANCELLED))
+        )
 
     def _take(
         self, chosen: list[Delivery], state: State, owner: str, now: datetime, lease: timedelta
@@ -151,8 +170,11 @@ class Deliveries:
 
     def expire(self, now: datetime) -> list[Delivery]:
         """Deliveries whose worker has died while sending become uncertain, to be looked into at once."""
-        query = select(deliveries).where(deliveries.c.state == State.SENDING, deliveries.c.lease_until < now)
-        lost = [_delivery(row) for row in self._connection.execute(query.with_for_update(skip_locked=True))]
+        query = select(deliveries).where(
+            deliveries.c.lease_until.is_not(None), deliveries.c.lease_until < now
+        )
+        query = query.where(deliveries.c.state == State.SENDING)
+        lost = [from_row(row) for row in self._connection.execute(query.with_for_update(skip_locked=True))]
         move = Move(State.UNCERTAIN, "delivery.uncertain", "the worker stopped while sending", due_at=now)
         return [delivery for delivery in lost if self._move(delivery, move, now, MACHINE)]
 
@@ -180,21 +202,21 @@ class Deliveries:
     def _move(self, delivery: Delivery, move: Move, now: datetime, actor: Person, **more: Any) -> bool:
         if move.to not in MOVES[delivery.state]:
             raise ValueError(f"A delivery cannot go from {delivery.state} to {move.to}.")
-        changed = self._connection.execute(
-            update(deliveries)
-            .where(deliveries.c.id == delivery.id, deliveries.c.state == delivery.state)
-            .where(deliveries.c.fence == delivery.fence)
-            .values(
-                state=move.to,
-                due_at=move.due_at,
-                reason=move.reason,
-                probes=move.probes,
-                owner="",
-                lease_until=None,
-                **({"receipt": _receipt_json(move.receipt)} if move.receipt else {}),
-                **more,
-            )
-        )
+        receipt = _receipt_json(delivery.receipt if move.receipt is None else move.receipt)
+        values = {
+            "of_id": delivery.id,
+            "of_state": delivery.state,
+            "of_fence": delivery.fence,
+            "state": move.to,
+            "due_at": move.due_at,
+            "reason": move.reason,
+            "probes": move.probes,
+            "moved_at": now,
+            "owner": "",
+            "lease_until": None,
+            "receipt": receipt,
+        }
+        changed = self._connection.execute(_MOVE.values(**more) if more else _MOVE, values)
         if changed.rowcount != 1:
             return False
         detail = {"state": str(move.to), "reason": move.reason}
@@ -225,7 +247,7 @@ class Deliveries:
     def held(self) -> list[tuple[str, int]]:
         """Announcement and revision of all that waits for a canonical link."""
         query = select(deliveries.c.announcement, deliveries.c.revision).distinct()
-        query = query.where(deliveries.c.state == State.WAITING, deliveries.c.due_at.is_(None))
+        query = query.where(OPEN, deliveries.c.state == State.WAITING, deliveries.c.due_at.is_(None))
         return [(row.announcement, row.revision) for row in self._connection.execute(query)]
 
     # --- reading ------------------------------------------------------------------------------------------
@@ -237,7 +259,7 @@ class Deliveries:
             raise NotFoundError(
                 f'There is no delivery {id_}; "publisher show ID" lists those of an announcement.'
             )
-        return _delivery(row)
+        return from_row(row)
 
     def find(self, key: str) -> Delivery:
         """The delivery with this key. Raises :class:`NotFoundError`."""
@@ -246,7 +268,7 @@ class Deliveries:
             raise NotFoundError(
                 f'There is no delivery {key}; "publisher show ID" lists those of an announcement.'
             )
-        return _delivery(row)
+        return from_row(row)
 
     def of(self, announcement: str, revision: int | None = None) -> list[Delivery]:
         """The deliveries of an announcement, canonical first."""
@@ -254,7 +276,7 @@ class Deliveries:
         if revision is not None:
             query = query.where(deliveries.c.revision == revision)
         order = (deliveries.c.revision, deliveries.c.canonical.desc(), deliveries.c.id)
-        return [_delivery(row) for row in self._connection.execute(query.order_by(*order))]
+        return [from_row(row) for row in self._connection.execute(query.order_by(*order))]
 
     def outstanding(self, delivery: Delivery) -> Receipt | None:
         """The newest receipt of the same post from an earlier delivery: what an update or a retraction acts on."""
@@ -269,7 +291,7 @@ class Deliveries:
 
     def next_due(self) -> datetime | None:
         """The next moment anything is due or a lease may run out; ``None`` while nothing is planned."""
-        free = (deliveries.c.state.in_(_CLAIMABLE), deliveries.c.lease_until.is_(None))
+        free = (OPEN, deliveries.c.lease_until.is_(None))
         due = select(func.min(deliveries.c.due_at)).where(*free)
         lease = select(func.min(deliveries.c.lease_until)).where(deliveries.c.lease_until.is_not(None))
         moments = [self._connection.execute(query).scalar() for query in (due, lease)]
@@ -289,7 +311,9 @@ def posts_out(deliveries: Iterable[Delivery]) -> dict[tuple[str, str], Delivery]
     return found
 
 
-def _receipt_json(receipt: Receipt) -> str:
+def _receipt_json(receipt: Receipt | None) -> str:
+    if receipt is None:
+        return ""
     raw = asdict(receipt)
     raw["at"] = receipt.at.isoformat() if receipt.at else None
     return json.dumps(raw, ensure_ascii=False, sort_keys=True)
@@ -309,7 +333,8 @@ def _receipt(text: str) -> Receipt | None:
     )
 
 
-def _delivery(row: Row[Any]) -> Delivery:
+def from_row(row: Row[Any]) -> Delivery:
+    """A row of the table as a delivery."""
     return Delivery(
         id=row.id,
         key=row.key,

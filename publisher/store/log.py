@@ -18,6 +18,9 @@ MACHINE = Person("worker", "")
 """The actor of everything that happens unattended."""
 
 
+_ADD = insert(events)  # built once, it is the hot path
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One line of the log; ``name`` is ``noun.verb_past``, ``detail`` is plain JSON data."""
@@ -50,18 +53,17 @@ class Log:
         **detail: Any,
     ) -> None:
         """Appends one line."""
-        self._connection.execute(
-            insert(events).values(
-                at=at,
-                announcement=announcement,
-                delivery_id=delivery,
-                attempt=attempt,
-                name=name,
-                actor=actor.name,
-                account=actor.account,
-                detail=json.dumps(detail, ensure_ascii=False, sort_keys=True),
-            )
-        )
+        row = {
+            "at": at,
+            "announcement": announcement,
+            "delivery_id": delivery,
+            "attempt": attempt,
+            "name": name,
+            "actor": actor.name,
+            "account": actor.account,
+            "detail": json.dumps(detail, ensure_ascii=False, sort_keys=True),
+        }
+        self._connection.execute(_ADD, row)
 
     def add_for(self, deliveries: Sequence[Delivery], at: datetime, name: str, **detail: Any) -> None:
         """Appends the same line for each of ``deliveries``, by the worker."""
@@ -80,7 +82,7 @@ class Log:
             for delivery in deliveries
         ]
         if rows:
-            self._connection.execute(insert(events), rows)
+            self._connection.execute(_ADD, rows)
 
     def of(self, announcement: str) -> list[Event]:
         """The log of an announcement, oldest first."""

@@ -136,11 +136,21 @@ deliveries = _table(
     Column("tried_since", UtcTime),
     Column("receipt", Text, nullable=False, server_default=""),
     Column("reason", Text, nullable=False, server_default=""),
+    Column("moved_at", UtcTime),  # when its state was last set
 )
-_OPEN = text("state IN ('waiting', 'uncertain')")
-Index("ix_deliveries_due", deliveries.c.due_at, sqlite_where=_OPEN, postgresql_where=_OPEN)
+OPEN = text("state IN ('waiting', 'uncertain')")
+Index("ix_deliveries_due", deliveries.c.due_at, sqlite_where=OPEN, postgresql_where=OPEN)
 _HELD = text("lease_until IS NOT NULL")
 Index("ix_deliveries_lease", deliveries.c.lease_until, sqlite_where=_HELD, postgresql_where=_HELD)
+STUCK = text("state IN ('uncertain', 'failed', 'parked', 'missed')")
+"""What only a person, or nobody, moves; in a query's condition as it stands, so that its index is used."""
+Index(
+    "ix_deliveries_stuck",
+    deliveries.c.state,
+    deliveries.c.moved_at,
+    sqlite_where=STUCK,
+    postgresql_where=STUCK,
+)
 Index("ix_deliveries_announcement", deliveries.c.announcement)
 
 events = _table(

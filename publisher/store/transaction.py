@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from publisher.store.alerts import Alerts
 from publisher.store.announcements import Announcements
 from publisher.store.channels import Channels
 from publisher.store.deliveries import Deliveries
 from publisher.store.log import Log
 from publisher.store.seals import Seals
+from publisher.store.workers import Workers
 
 
 class Transaction:
@@ -20,3 +22,5 @@ class Transaction:
         self.seals = Seals(connection)
         self.deliveries = Deliveries(connection, self.log)
         self.channels = Channels(connection)
+        self.alerts = Alerts(connection)
+        self.workers = Workers(connection)

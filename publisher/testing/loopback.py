@@ -35,7 +35,7 @@ class LoopbackServer:
 
     def __init__(self, handle: Handle) -> None:
         self._handle = handle
-        self._faults: list[tuple[str, Fault]] = []
+        self._faults: list[tuple[str, str, Fault]] = []
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="loopback", daemon=True)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -60,10 +60,10 @@ class LoopbackServer:
         if self.errors:
             raise self.errors[0]
 
-    def inject(self, fault: Fault, *, method: str = "", times: int = 1) -> None:
-        """The next ``times`` requests of ``method`` (any, where empty) meet ``fault``."""
+    def inject(self, fault: Fault, *, method: str = "", path: str = "", times: int = 1) -> None:
+        """The next ``times`` requests of ``method`` (any, where empty), below ``path``, meet ``fault``."""
         with self._changed:
-            self._faults += [(method, fault)] * times
+            self._faults += [(method, path, fault)] * times
 
     def wait_until_acted(self, count: int = 1, timeout: float = 10.0) -> None:
         """Returns once the handler has acted ``count`` times. Raises ``TimeoutError``."""
@@ -138,10 +138,10 @@ class LoopbackServer:
     def _fault(self, request: Request | None) -> Fault | None:
         """Takes the first fault meant for ``request``, or for a connection whose request is not read yet."""
         with self._changed:
-            for index, (method, fault) in enumerate(self._faults):
+            for index, (method, path, fault) in enumerate(self._faults):
                 early = isinstance(fault, Cut | Stall) and fault.at is At.CONNECTED
-                if early if request is None else not early and method in ("", request.method):
-                    return self._faults.pop(index)[1]
+                if early if request is None else not early and _meant(request, method, path):
+                    return self._faults.pop(index)[2]
         return None
 
     async def _answer(
@@ -167,6 +167,10 @@ class LoopbackServer:
             writer.write(fault.filler)
             await writer.drain()
         await _flush(writer)
+
+
+def _meant(request: Request, method: str, path: str) -> bool:
+    return method in ("", request.method) and request.path.startswith(path)
 
 
 async def _read(connection: h11.Connection, reader: asyncio.StreamReader) -> Request:
