@@ -126,9 +126,6 @@ def test_sleep__past_its_lease_while_another_works(bench: Bench, point: str) -> 
     assert any("delivery.late_result" in told.log for told in verdict.ledger)
 
 
-@pytest.mark.xfail(
-    reason="a worker does not look again whether a claim is still its own before it sends", strict=True
-)
 def test_sleep__longer_than_a_key_lives(bench: Bench) -> None:
     """A worker that was suspended for hours right after its claim, when another has done its work: it sends nothing.
 

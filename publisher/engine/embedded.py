@@ -169,6 +169,10 @@ class EmbeddedEngine:
             reason = "the request could not be prepared; the worker's log says why"
             await self._settle(delivery, unready(delivery, reason))
             return
+        if not await self._writer.write(lambda tx: tx.deliveries.keep(delivery, self._now(), self._lease)):
+            # This process was asleep, and another has looked into it meanwhile: whatever is to do, it does.
+            bound.warning("the claim was lost before anything was sent", event_name="claim.lost")
+            return
         if delivery.state is State.SENDING:
             move, answer = await self._send(delivery, adapter, payload, earlier)
         else:

@@ -168,6 +168,16 @@ class Deliveries:
             .values(lease_until=now + lease)
         )
 
+    def keep(self, delivery: Delivery, now: datetime, lease: timedelta) -> bool:
+        """Whether ``delivery`` is still held under its claim, with time left; a lease that runs low is renewed."""
+        mine = (deliveries.c.id == delivery.id, deliveries.c.fence == delivery.fence)
+        held = (*mine, deliveries.c.state == delivery.state, deliveries.c.lease_until.is_not(None))
+        until = self._connection.execute(select(deliveries.c.lease_until).where(*held)).scalar()
+        if until is None or until > now + lease / 2:
+            return until is not None
+        renewed = update(deliveries).where(*held, deliveries.c.lease_until == until)
+        return self._connection.execute(renewed.values(lease_until=now + lease)).rowcount == 1
+
     def expire(self, now: datetime) -> list[Delivery]:
         """Deliveries whose worker has died while sending become uncertain, to be looked into at once."""
         query = select(deliveries).where(

@@ -240,7 +240,8 @@ def _carry_out(life: Life, strike: Strike, seconds: float) -> list[str]:
         if not life.wait(seconds, "committing"):
             return []
         time.sleep(random.random() * 0.0006)  # about as long as a commit takes
-        life.end()
+        life.signal(signal.SIGKILL)
+        life.wait(seconds)
         return [strike.point if life.lines[-1] == "committing" else "soon after a commit"]
     ended = (
         life.wait(seconds) and bool(life.lines) and life.lines[-1].split()[0] in ("ended", "settled", "due")
