@@ -30,7 +30,7 @@ def install(name: str) -> None:
                 cursor.execute(
                     "UPDATE deliveries SET state = 'waiting', lease_until = NULL WHERE state = 'sending'"
                 )
-        elif statement.startswith("UPDATE deliveries") and not many:
+        elif statement.startswith(("UPDATE deliveries", "SELECT deliveries.lease_until")) and not many:
             given = tuple("waiting" if value == _INSTEAD[name] else value for value in given)
         return statement, given
 
