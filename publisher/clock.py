@@ -22,7 +22,8 @@ _WHEN = re.compile(
     r"(?P<zone>Z|[+-]\d{2}:?\d{2}|[A-Za-z][A-Za-z0-9_+\-]*(?:/[A-Za-z0-9_+\-]+)*)?",
     re.ASCII,
 )
-_FIRST_YEAR, _LAST_YEAR = 1970, 2999
+FIRST_YEAR, LAST_YEAR = 1970, 2999
+"""The years that can be planned for; every zone's arithmetic stays within the calendar there."""
 _EXAMPLE = 'write it like "2026-10-12 09:00 Asia/Shanghai", or "now"'
 
 
@@ -85,7 +86,7 @@ def parse_when(text: str, default_zone: str) -> WallTime:
 
 def _instant(local: datetime, zone_name: str) -> datetime:
     place = zone(zone_name)
-    if not _FIRST_YEAR <= local.year <= _LAST_YEAR:
+    if not FIRST_YEAR <= local.year <= LAST_YEAR:
         raise UsageError(f"{local:%Y-%m-%d %H:%M} is in no year that can be planned for; check the year.")
     early, late = local.replace(tzinfo=place, fold=0), local.replace(tzinfo=place, fold=1)
     first, second = early.astimezone(UTC), late.astimezone(UTC)

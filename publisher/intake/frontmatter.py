@@ -116,14 +116,14 @@ def _moment(value: Value, zone: ZoneInfo) -> tuple[str, datetime]:
         raise value.error(
             f'is "{typed}", which is no date and time; write it like 2026-10-12T15:00.'
         ) from None
+    if not clock.FIRST_YEAR <= local.year <= clock.LAST_YEAR:
+        raise value.error(f'is "{typed}", a year no calendar of ours reaches; correct it.')
     written = f"{local:%Y-%m-%dT%H:%M}"
     try:
         return written, clock.WallTime(local, zone.key).instant()
     except UsageError:
         there = local.replace(tzinfo=zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None)
         fate = "exists twice" if there == local else "does not exist"
-    except OverflowError:
-        raise value.error(f'is "{typed}", a year no calendar of ours reaches; correct it.') from None
     raise value.error(
         f"is {written}, an hour that {fate} in {zone.key} because the clocks change; give another hour."
     )
@@ -179,7 +179,7 @@ def _publish_at(value: Value) -> str:
         try:
             # The zone of the office is not known here; where none is typed, only the calendar is checked.
             clock.parse_when(typed, "UTC")
-        except (UsageError, OverflowError) as error:
+        except UsageError as error:
             raise value.error(f"cannot be used: {error}") from None
     return typed
 
