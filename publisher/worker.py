@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import logging
 import os
 import secrets
@@ -12,7 +13,7 @@ import socket
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -186,13 +187,35 @@ async def close(channels: Iterable[AnyAdapter]) -> None:
         await channel.close()
 
 
+class _Steady(io.TextIOBase):
+    """A stream whose failures stay with it: a log on a full disk must not cost the result it speaks of."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Writes ``text``, or drops it where nothing can be written."""
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flushes, or lets it be."""
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        """Whether a person is watching."""
+        return self._stream.isatty()
+
+
 def configure_logging(secrets: Iterable[str], stream: TextIO | None = None) -> None:
     """Structured lines on stderr, JSON unless a person is watching; a secret is never among them.
 
     Adapters scrub their own messages; this is the net below, for what a library may say.
     """
     hidden = sorted({secret for secret in secrets if len(secret) > 3}, key=len, reverse=True)
-    stream = stream or sys.stderr
+    steady = cast(TextIO, _Steady(stream or sys.stderr))
 
     def scrub(_: Any, __: str, fields: Any) -> Any:
         return {name: _scrubbed(value, hidden) for name, value in fields.items()}
@@ -204,14 +227,14 @@ def configure_logging(secrets: Iterable[str], stream: TextIO | None = None) -> N
     ]
     # No rich tracebacks on a terminal: they print local variables, and those hold passwords.
     console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    renderer = console if stream.isatty() else structlog.processors.JSONRenderer(ensure_ascii=False)
+    renderer = console if steady.isatty() else structlog.processors.JSONRenderer(ensure_ascii=False)
     last: list[Any] = [structlog.processors.format_exc_info, scrub, renderer]
     structlog.configure(
         processors=[*shared, *last],
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(steady),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(steady)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
@@ -122,6 +123,21 @@ def test_logging__no_secret_comes_through() -> None:
     assert len(lines) == 3
     assert "hunter22" not in stream.getvalue()
     assert all(datetime.fromisoformat(line["timestamp"]).tzinfo for line in lines)
+
+
+def test_logging__a_full_disk_breaks_nothing() -> None:
+    """A log that cannot be written is lost; what it speaks of is not, since nothing is raised."""
+    with open("/dev/full", "w") as full:
+        configure_logging([], full)
+        try:
+            for _ in range(2000):
+                structlog.get_logger().error("a result cannot be written", event_name="result.unwritten")
+                logging.getLogger("library").error("nor this")
+        finally:
+            structlog.reset_defaults()
+            logging.basicConfig(force=True)
+            with contextlib.suppress(OSError):
+                full.close()
 
 
 def test_worker__idles_quietly(tmp_path: Path, desk: Desk) -> None:
