@@ -1,4 +1,4 @@
-"""The ledger and the engine: claims a second, fan-out, lateness and rest, each beside a reference in the same run."""
+"""The ledger and the engine: claims a second and fan-out, each beside a reference in the same run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from statistics import quantiles
 
 from sqlalchemy import text
 
@@ -20,19 +19,16 @@ from publisher.channel import ChannelSettings, Outcome, Receipt
 from publisher.delivery import Move, State
 from publisher.engine.embedded import EmbeddedEngine
 from publisher.store import Store
-from publisher.worker import Worker
-from tests.toy import DOCUMENT, OFFICER, Office, Service, ToyNote, ToySite, office
+from tests.toy import DOCUMENT, OFFICER, Office, Service, ToyNote, office
 
 _LEASE = timedelta(seconds=5)
 _CLAIMS = 6_000
-_STORED = 1_000_000
 
 
 def measure() -> Iterator[tuple[str, str, str, float]]:
     """Every figure of this file."""
     yield from _claims()
     yield from _fan_out()
-    yield from _late_and_idle()
 
 
 def _bureau(folder: Path) -> tuple[Office, int]:
@@ -157,7 +153,7 @@ def _claim_plain(folder: Path, owner: str) -> int:
         done += len(claimed)
 
 
-# --- fan-out, lateness, rest ------------------------------------------------------------------------------------
+# --- fan-out ------------------------------------------------------------------------------------
 
 
 def _fan_out() -> Iterator[tuple[str, str, str, float]]:
@@ -188,43 +184,3 @@ def _fan_out() -> Iterator[tuple[str, str, str, float]]:
         "200 ms",
         taken / 0.2,
     )
-
-
-def _late_and_idle() -> Iterator[tuple[str, str, str, float]]:
-    with tempfile.TemporaryDirectory() as name:
-        bureau, variant_id = _bureau(Path(name))
-        _fill(bureau, variant_id, _STORED, due_in=3600 * 24, name="later")
-        late, used = asyncio.run(_watch(bureau, variant_id))
-        bureau.store.close()
-    p50, p99 = quantiles(late, n=100)[49] * 1000, quantiles(late, n=100)[98] * 1000
-    what = f"lateness with {_STORED:,} stored: p99 against p50 (p99 at most 50 ms)"
-    yield what, f"{p99:.1f} ms", f"{p50:.1f} ms", p99 / p50
-    yield (
-        "idle worker with as many, against half a percent of a core",
-        f"{used * 100:.2f} %",
-        "0.50 %",
-        used / 0.005,
-    )
-
-
-async def _watch(bureau: Office, variant_id: int) -> tuple[list[float], float]:
-    channels = {"site": ToySite("site", ChannelSettings(per_minute=100_000))}
-    channels["site"].service = bureau.service
-    arrived: dict[str, float] = {}
-    bureau.service.seen = lambda key: arrived.setdefault(key, time.time())
-    worker = Worker(bureau.store, channels, EmbeddedEngine(bureau.store, channels, "bench"))
-    running = asyncio.create_task(worker.run(signals=False))
-    await asyncio.sleep(1.0)
-    cpu, begun = time.process_time(), time.perf_counter()
-    await asyncio.sleep(10.0)
-    used = (time.process_time() - cpu) / (time.perf_counter() - begun)
-    hours = {}
-    for number in range(150):
-        hours[f"soon{number}-0"] = time.time() + 1.5 + number * 0.05
-        _fill(bureau, variant_id, 1, due_in=1.5 + number * 0.05, name=f"soon{number}")
-        await asyncio.sleep(0)
-    while len(arrived) < len(hours):
-        await asyncio.sleep(0.05)
-    worker.stop()
-    await running
-    return [arrived[key] - hour for key, hour in hours.items()], used
