@@ -84,7 +84,7 @@ class Worker:
         await self._engine.tidy()
         while await self._engine.enqueue_due():
             await self._engine.drain()
-        due = await self._next_due()
+        due = await self._engine.next_due()
         await self._watch.look()
         await self._engine.stop()
         return due
@@ -116,9 +116,9 @@ class Worker:
             return
         async with self._waking:
             try:
-                due = await self._next_due()
+                due = await self._engine.next_due()
                 while due is not None and due <= self._now() and await self._engine.enqueue_due():
-                    due = await self._next_due()
+                    due = await self._engine.next_due()
                 self._arm(due)
             except PublisherError as error:
                 # The next sweep tries again; nothing is lost, since nothing was claimed.
@@ -130,13 +130,6 @@ class Worker:
         self._armed = due
         if due is not None and due > self._now():
             self._add_job(self._wake, DateTrigger(due), "due")
-
-    async def _next_due(self) -> datetime | None:
-        def query() -> datetime | None:
-            with self._store.read() as tx:
-                return tx.deliveries.next_due()
-
-        return await self._engine.call(query)
 
 
 @contextlib.contextmanager

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Select, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from publisher.delivery import Delivery, State
 from publisher.store.deliveries import from_row
@@ -14,6 +15,8 @@ from publisher.store.schema import OPEN, STUCK, alerts, deliveries
 
 _MOST = 500
 """So many deliveries of a state are looked at, those that have waited longest first."""
+_TELLING = "telling"
+"""No cause, but the row that says who tells at this moment, since two would tell everything twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Alerts:
 
     def all(self) -> list[Alert]:
         """The open alerts, oldest first."""
-        query = select(alerts).order_by(alerts.c.opened_at, alerts.c.cause)
+        query = select(alerts).where(alerts.c.cause != _TELLING).order_by(alerts.c.opened_at, alerts.c.cause)
         return [
             Alert(row.cause, row.message, row.opened_at, row.told_at, row.told)
             for row in self._connection.execute(query)
@@ -56,6 +59,24 @@ class Alerts:
         """Closes the alerts of ``causes``."""
         if causes:
             self._connection.execute(delete(alerts).where(alerts.c.cause.in_(causes)))
+
+    def take_turn(self, owner: str, now: datetime, lease: timedelta) -> bool:
+        """Whether ``owner`` may tell: nobody else does, or began to so long ago that it must have died."""
+        row = alerts.c.cause == _TELLING
+        self._connection.execute(delete(alerts).where(row, alerts.c.opened_at < now - lease))
+        renewed = update(alerts).where(row, alerts.c.message == owner).values(opened_at=now)
+        if self._connection.execute(renewed).rowcount:
+            return True
+        try:
+            with self._connection.begin_nested():
+                self._connection.execute(insert(alerts).values(cause=_TELLING, message=owner, opened_at=now))
+        except IntegrityError:
+            return False
+        return True
+
+    def end_turn(self, owner: str) -> None:
+        """``owner`` has told what there was to tell."""
+        self._connection.execute(delete(alerts).where(alerts.c.cause == _TELLING, alerts.c.message == owner))
 
     def stuck(self, since: datetime, known: Collection[str]) -> list[tuple[Delivery, datetime]]:
         """Deliveries that only a person can move, and when each came to stand still.
@@ -78,13 +99,17 @@ class Alerts:
     def _read(self, query: Select[tuple[object, ...]]) -> dict[int, tuple[Delivery, datetime]]:
         return {row.id: (from_row(row), row.moved_at) for row in self._connection.execute(query)}
 
-    def overdue(self, before: datetime, resting: Collection[str]) -> list[Delivery]:
-        """What has been due since ``before`` and that nobody has begun; not on the channels that are ``resting``."""
-        query = (
-            select(deliveries)
-            .where(OPEN, deliveries.c.state == State.WAITING, deliveries.c.due_at < before)
-            .where(deliveries.c.channel.not_in(resting))
-            .order_by(deliveries.c.due_at, deliveries.c.id)
-            .limit(_MOST)
-        )
-        return [from_row(row) for row in self._connection.execute(query)]
+    def overdue(self, before: datetime, resting: Collection[str]) -> list[tuple[Delivery, datetime]]:
+        """What nobody has taken up since before ``before``, and since when; not on channels that are ``resting``.
+
+        That is what has been due, to be sent or to be asked about, and what a worker that is gone was sending.
+        """
+        due, until = deliveries.c.due_at, deliveries.c.lease_until
+        idle = select(deliveries).where(OPEN, due < before, deliveries.c.channel.not_in(resting))
+        left = select(deliveries).where(until.is_not(None), until < before)
+        left = left.where(deliveries.c.state == State.SENDING)
+        found = []
+        for query, since in ((idle, due), (left, until)):
+            rows = self._connection.execute(query.order_by(since, deliveries.c.id).limit(_MOST))
+            found += [(from_row(row), row._mapping[since]) for row in rows]
+        return found

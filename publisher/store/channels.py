@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from publisher.announcement import Person
 from publisher.store.schema import channels, halts
@@ -48,10 +49,11 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """Everything stands still since ``since``, by the word of ``actor``."""
+    """Everything stands still since ``since``, by the word of ``actor``, from the operating system's ``account``."""
 
     since: datetime
     actor: str
+    account: str = ""
 
 
 class Channels:
@@ -96,16 +98,25 @@ class Channels:
         return health.paused_at is not None
 
     def _write(self, name: str, **values: Any) -> None:
-        changed = self._connection.execute(update(channels).where(channels.c.name == name).values(**values))
-        if not changed.rowcount:
-            self._connection.execute(insert(channels).values(name=name, **values))
+        change = update(channels).where(channels.c.name == name).values(**values)
+        if self._connection.execute(change).rowcount:
+            return
+        try:
+            with self._connection.begin_nested():
+                self._connection.execute(insert(channels).values(name=name, **values))
+        except IntegrityError:  # another worker has just written the channel's first row
+            self._connection.execute(change)
 
     def halt(self, person: Person, now: datetime) -> bool:
         """Stops everything; whether it was running until now."""
         if self.halted() is not None:
             return False
         values = {"id": 1, "since": now, "actor": person.name, "account": person.account}
-        self._connection.execute(insert(halts).values(**values))
+        try:
+            with self._connection.begin_nested():
+                self._connection.execute(insert(halts).values(**values))
+        except IntegrityError:  # another person was faster by a moment
+            return False
         return True
 
     def unhalt(self) -> bool:
@@ -115,7 +126,7 @@ class Channels:
     def halted(self) -> Halt | None:
         """The halt that is on, if there is one."""
         row = self._connection.execute(select(halts)).first()
-        return Halt(row.since, row.actor) if row else None
+        return Halt(row.since, row.actor, row.account) if row else None
 
 
 def _health(row: Row[Any]) -> Health:

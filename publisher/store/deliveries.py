@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, func, insert, or_, select, update
 
 from publisher.announcement import AnnouncementState, Person
 from publisher.channel import Links, Outcome, Receipt, Variant
@@ -17,13 +17,52 @@ from publisher.errors import NotFoundError
 from publisher.store.log import MACHINE, Log
 from publisher.store.schema import OPEN, UtcTime, announcements, deliveries
 
+# The statements of the hot path are built once: building one costs more than the database needs to run it.
 _MOVE = update(deliveries).where(
     deliveries.c.id == bindparam("of_id"),
     deliveries.c.state == bindparam("of_state"),
     deliveries.c.fence == bindparam("of_fence"),
 )
-"""Every transition: a change under the condition that nobody was faster. Built once, it is the hot path."""
-_CLAIMABLE = (State.WAITING, State.UNCERTAIN)
+"""Every transition: a change under the condition that nobody was faster."""
+_NOW = bindparam("now", type_=UtcTime)
+_FREE = or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until < _NOW)
+_DUE: Select[Any] = (
+    select(*deliveries.c, announcements.c.state.label("announcement_state"))
+    .join(announcements, announcements.c.key == deliveries.c.announcement)
+    .where(OPEN, deliveries.c.due_at <= _NOW, _FREE)
+    .where(deliveries.c.channel.not_in(bindparam("full", expanding=True)))
+    .order_by(deliveries.c.due_at, deliveries.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(of=deliveries, skip_locked=True)
+)
+"""What may be claimed, the most overdue first, with the state of its announcement."""
+
+
+def _taking(leaving: State, **values: Any) -> Any:
+    """Marks deliveries in the state ``leaving`` as held; those that still were to be had come back."""
+    return (
+        update(deliveries)
+        .where(deliveries.c.id.in_(bindparam("ids", expanding=True)), deliveries.c.state == leaving, _FREE)
+        .values(
+            fence=deliveries.c.fence + 1,
+            tried_since=func.coalesce(deliveries.c.tried_since, _NOW),
+            owner=bindparam("holder"),
+            lease_until=bindparam("until", type_=UtcTime),
+            **values,
+        )
+        .returning(deliveries.c.id)
+    )
+
+
+_TAKE = {
+    State.WAITING: _taking(State.WAITING, state=State.SENDING, attempt=deliveries.c.attempt + 1),
+    State.UNCERTAIN: _taking(State.UNCERTAIN),
+}
+"""How a delivery is claimed: a waiting one to send it, an uncertain one only to ask about it."""
+
+
+class FencedError(Exception):
+    """A delivery is not under the claim any more on which a move was decided."""
 
 
 class Deliveries:
@@ -86,41 +125,17 @@ class Deliveries:
         stays uncertain and is only asked about. One conditional update, the same on both databases.
         """
         left = dict(room or {})
-        due = (
-            select(deliveries)
-            .where(OPEN, deliveries.c.due_at <= now)
-            .where(or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until < now))
-            .where(deliveries.c.channel.not_in([name for name, count in left.items() if count <= 0]))
-            .order_by(deliveries.c.due_at, deliveries.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        found = [from_row(row) for row in self._connection.execute(due)]
-        stopped = self._cancelled(found) if found else set()
-        chosen: dict[State, list[Delivery]] = {state: [] for state in _CLAIMABLE}
-        for delivery in found:
-            if (
-                delivery.not_after is not None
-                and now > delivery.not_after
-                and delivery.state is State.WAITING
-            ):
-                reason = "its hour passed while nothing could be sent"
-                self._move(delivery, Move(State.MISSED, "delivery.missed", reason), now, MACHINE)
-            elif delivery.state is State.WAITING and delivery.announcement in stopped:
-                move = Move(State.CANCELLED, "delivery.cancelled", "the announcement was cancelled")
-                self._move(delivery, move, now, MACHINE)
+        full = [name for name, count in left.items() if count <= 0]
+        rows = self._connection.execute(_DUE, {"now": now, "full": full, "most": limit}).all()
+        chosen: dict[State, list[Delivery]] = {state: [] for state in _TAKE}
+        for row in rows:
+            delivery = from_row(row)
+            if refusal := _overtaken(delivery, row.announcement_state, now):
+                self._move(delivery, refusal, now, MACHINE)
             elif left.get(delivery.channel, limit) > 0:
                 left[delivery.channel] = left.get(delivery.channel, limit) - 1
                 chosen[delivery.state].append(delivery)
         return [one for state, mine in chosen.items() for one in self._take(mine, state, owner, now, lease)]
-
-    def _cancelled(self, found: list[Delivery]) -> set[str]:
-        """Announcements that were cancelled with something still due: a retry, or what proved not to be out."""
-        keys = {delivery.announcement for delivery in found}
-        query = select(announcements.c.key).where(announcements.c.key.in_(keys))
-        return set(
-            self._connection.scalars(query.where(announcements.c.state == AnnouncementState.CANCELLED))
-        )
 
     def _take(
         self, chosen: list[Delivery], state: State, owner: str, now: datetime, lease: timedelta
@@ -129,22 +144,8 @@ class Deliveries:
         if not chosen:
             return []
         sends = state is State.WAITING
-        taken = set(
-            self._connection.scalars(
-                update(deliveries)
-                .where(deliveries.c.id.in_([d.id for d in chosen]), deliveries.c.state == state)
-                .where(or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until < now))
-                .values(
-                    state=State.SENDING if sends else state,
-                    attempt=deliveries.c.attempt + int(sends),
-                    fence=deliveries.c.fence + 1,
-                    tried_since=func.coalesce(deliveries.c.tried_since, literal(now, UtcTime)),
-                    owner=owner,
-                    lease_until=now + lease,
-                )
-                .returning(deliveries.c.id)
-            )
-        )
+        given = {"ids": [d.id for d in chosen], "now": now, "holder": owner, "until": now + lease}
+        taken = set(self._connection.scalars(_TAKE[state], given))
         held = [
             replace(
                 d,
@@ -156,8 +157,7 @@ class Deliveries:
             for d in chosen
             if d.id in taken
         ]
-        name = "attempt.started" if sends else "probe.started"
-        self._log.add_for(held, now, name, owner=owner)
+        self._log.add_for(held, now, "attempt.started" if sends else "probe.started", owner=owner)
         return held
 
     def extend(self, owner: str, now: datetime, lease: timedelta) -> None:
@@ -178,13 +178,18 @@ class Deliveries:
         renewed = update(deliveries).where(*held, deliveries.c.lease_until == until)
         return self._connection.execute(renewed.values(lease_until=now + lease)).rowcount == 1
 
-    def expire(self, now: datetime) -> list[Delivery]:
-        """Deliveries whose worker has died while sending become uncertain, to be looked into at once."""
+    def expire(self, now: datetime, running: Collection[int] = ()) -> list[Delivery]:
+        """Deliveries whose worker has died while sending become uncertain, to be looked into at once.
+
+        ``running`` are those that the asking worker is sending itself: it is alive, and knows the answer before
+        anybody else could find it out, however long its heartbeat could not be written.
+        """
         query = select(deliveries).where(
             deliveries.c.lease_until.is_not(None), deliveries.c.lease_until < now
         )
-        query = query.where(deliveries.c.state == State.SENDING)
-        lost = [from_row(row) for row in self._connection.execute(query.with_for_update(skip_locked=True))]
+        query = query.where(deliveries.c.state == State.SENDING).with_for_update(skip_locked=True)
+        found = [from_row(row) for row in self._connection.execute(query)]
+        lost = [delivery for delivery in found if delivery.id not in running]
         move = Move(State.UNCERTAIN, "delivery.uncertain", "the worker stopped while sending", due_at=now)
         return [delivery for delivery in lost if self._move(delivery, move, now, MACHINE)]
 
@@ -209,40 +214,23 @@ class Deliveries:
         )
         return False
 
+    def apply_together(self, decided: Sequence[tuple[Delivery, Move]], now: datetime) -> None:
+        """Applies the moves of many deliveries at once, by the worker.
+
+        Raises :class:`FencedError`, and the transaction must then be undone, where one of them is not under its
+        claim any more; :meth:`apply` tells which, and logs it.
+        """
+        changed = self._connection.execute(_MOVE, [_written(delivery, move, now) for delivery, move in decided])
+        if changed.rowcount != len(decided):
+            raise FencedError
+        self._log.add_moves(decided, now)
+
     def _move(self, delivery: Delivery, move: Move, now: datetime, actor: Person, **more: Any) -> bool:
-        if move.to not in MOVES[delivery.state]:
-            raise ValueError(f"A delivery cannot go from {delivery.state} to {move.to}.")
-        receipt = _receipt_json(delivery.receipt if move.receipt is None else move.receipt)
-        values = {
-            "of_id": delivery.id,
-            "of_state": delivery.state,
-            "of_fence": delivery.fence,
-            "state": move.to,
-            "due_at": move.due_at,
-            "reason": move.reason,
-            "probes": move.probes,
-            "moved_at": now,
-            "owner": "",
-            "lease_until": None,
-            "receipt": receipt,
-        }
+        values = _written(delivery, move, now)
         changed = self._connection.execute(_MOVE.values(**more) if more else _MOVE, values)
         if changed.rowcount != 1:
             return False
-        detail = {"state": str(move.to), "reason": move.reason}
-        if move.receipt:
-            detail |= {"id": move.receipt.id, "url": move.receipt.links.both if move.receipt.links else ""}
-        if move.due_at:
-            detail["due_at"] = move.due_at.isoformat()
-        self._log.add(
-            now,
-            delivery.announcement,
-            move.event,
-            actor,
-            delivery=delivery.id,
-            attempt=delivery.attempt,
-            **detail,
-        )
+        self._log.add_moves([(delivery, move)], now, actor)
         return True
 
     def release(self, announcement: str, revision: int, now: datetime) -> int:
@@ -308,6 +296,36 @@ class Deliveries:
         return min((moment for moment in moments if moment is not None), default=None)
 
 
+def _overtaken(delivery: Delivery, announcement: str, now: datetime) -> Move | None:
+    """Why a due delivery must not go out any more: its grace has passed, or a person has cancelled it meanwhile."""
+    if delivery.state is not State.WAITING:
+        return None
+    if delivery.not_after is not None and now > delivery.not_after:
+        return Move(State.MISSED, "delivery.missed", "its hour passed while nothing could be sent")
+    if announcement == AnnouncementState.CANCELLED:  # a retry, or what proved not to be out
+        return Move(State.CANCELLED, "delivery.cancelled", "the announcement was cancelled")
+    return None
+
+
+def _written(delivery: Delivery, move: Move, now: datetime) -> dict[str, Any]:
+    """What ``move`` writes, and the condition it is written under."""
+    if move.to not in MOVES[delivery.state]:
+        raise ValueError(f"A delivery cannot go from {delivery.state} to {move.to}.")
+    return {
+        "of_id": delivery.id,
+        "of_state": delivery.state,
+        "of_fence": delivery.fence,
+        "state": move.to,
+        "due_at": move.due_at,
+        "reason": move.reason,
+        "probes": move.probes,
+        "moved_at": now,
+        "owner": "",
+        "lease_until": None,
+        "receipt": _receipt_json(delivery.receipt if move.receipt is None else move.receipt),
+    }
+
+
 def posts_out(deliveries: Iterable[Delivery]) -> dict[tuple[str, str], Delivery]:
     """The delivery that stands for each post that is out, by channel and scope; what was retracted is not."""
     found: dict[tuple[str, str], Delivery] = {}
@@ -324,8 +342,15 @@ def posts_out(deliveries: Iterable[Delivery]) -> dict[tuple[str, str], Delivery]
 def _receipt_json(receipt: Receipt | None) -> str:
     if receipt is None:
         return ""
-    raw = asdict(receipt)
-    raw["at"] = receipt.at.isoformat() if receipt.at else None
+    links = receipt.links
+    raw = {
+        "outcome": receipt.outcome,
+        "id": receipt.id,
+        "links": {"both": links.both, "zh": links.zh, "en": links.en} if links else None,
+        "code": receipt.code,
+        "at": receipt.at.isoformat() if receipt.at else None,
+        "raw": receipt.raw,
+    }
     return json.dumps(raw, ensure_ascii=False, sort_keys=True)
 
 

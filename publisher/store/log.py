@@ -11,11 +11,15 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from publisher.announcement import Person
-from publisher.delivery import Delivery
+from publisher.delivery import Delivery, Move
 from publisher.store.schema import events
 
 MACHINE = Person("worker", "")
 """The actor of everything that happens unattended."""
+OFFICE = ""
+"""Stands for an announcement where a line is about the office as a whole: the halt, the pause of a channel."""
+OFFICE = ""
+"""Stands for an announcement in what concerns the office as a whole: a halt, a channel that pauses."""
 
 
 _ADD = insert(events)  # built once, it is the hot path
@@ -33,6 +37,36 @@ class Event:
     actor: str
     account: str
     detail: Mapping[str, Any]
+
+
+def _row(
+    at: datetime,
+    announcement: str,
+    delivery: int | None,
+    attempt: int | None,
+    name: str,
+    actor: Person,
+    detail: Mapping[str, Any],
+) -> dict[str, Any]:
+    return {
+        "at": at,
+        "announcement": announcement,
+        "delivery_id": delivery,
+        "attempt": attempt,
+        "name": name,
+        "actor": actor.name,
+        "account": actor.account,
+        "detail": json.dumps(detail, ensure_ascii=False, sort_keys=True),
+    }
+
+
+def _moved(move: Move) -> dict[str, str]:
+    detail = {"state": str(move.to), "reason": move.reason}
+    if move.receipt:
+        detail |= {"id": move.receipt.id, "url": move.receipt.links.both if move.receipt.links else ""}
+    if move.due_at:
+        detail["due_at"] = move.due_at.isoformat()
+    return detail
 
 
 class Log:
@@ -53,39 +87,25 @@ class Log:
         **detail: Any,
     ) -> None:
         """Appends one line."""
-        row = {
-            "at": at,
-            "announcement": announcement,
-            "delivery_id": delivery,
-            "attempt": attempt,
-            "name": name,
-            "actor": actor.name,
-            "account": actor.account,
-            "detail": json.dumps(detail, ensure_ascii=False, sort_keys=True),
-        }
-        self._connection.execute(_ADD, row)
+        self._connection.execute(_ADD, _row(at, announcement, delivery, attempt, name, actor, detail))
 
     def add_for(self, deliveries: Sequence[Delivery], at: datetime, name: str, **detail: Any) -> None:
         """Appends the same line for each of ``deliveries``, by the worker."""
-        written = json.dumps(detail, ensure_ascii=False, sort_keys=True)
-        rows = [
-            {
-                "at": at,
-                "announcement": delivery.announcement,
-                "delivery_id": delivery.id,
-                "attempt": delivery.attempt,
-                "name": name,
-                "actor": MACHINE.name,
-                "account": MACHINE.account,
-                "detail": written,
-            }
-            for delivery in deliveries
-        ]
+        rows = [_row(at, d.announcement, d.id, d.attempt, name, MACHINE, detail) for d in deliveries]
         if rows:
             self._connection.execute(_ADD, rows)
 
+    def add_moves(
+        self, decided: Sequence[tuple[Delivery, Move]], at: datetime, actor: Person = MACHINE
+    ) -> None:
+        """Appends a line for each of the moves of deliveries, under the name of the move."""
+        rows = [
+            _row(at, d.announcement, d.id, d.attempt, move.event, actor, _moved(move)) for d, move in decided
+        ]
+        self._connection.execute(_ADD, rows)
+
     def of(self, announcement: str) -> list[Event]:
-        """The log of an announcement, oldest first."""
+        """The log of an announcement, or of the :data:`OFFICE`, oldest first."""
         query = select(events).where(events.c.announcement == announcement).order_by(events.c.id)
         return [
             Event(

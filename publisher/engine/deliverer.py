@@ -1,0 +1,250 @@
+"""Brings one claimed delivery as far as it gets: prepare, send or ask once, write down what the channel answered.
+
+The order of a send is the product's first promise, so it stands here once, for every adapter and every engine: the
+intention is committed (by the claim), the sealed bytes are read, the link is filled in, the adapter makes the request
+and tries it once, and the answer is committed by itself. No database connection is held while the network is waited
+for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from publisher import clock
+from publisher.channel import Links, Payload, Receipt, Unsupported, Variant
+from publisher.delivery import (
+    DELIVERED,
+    Action,
+    Delivery,
+    Move,
+    Patience,
+    Standing,
+    State,
+    after_error,
+    after_failed_probe,
+    after_probe,
+    after_receipt,
+    repeat,
+    standing,
+    unready,
+)
+from publisher.engine.writer import Writer
+from publisher.errors import PublisherError
+from publisher.registry import AnyAdapter
+from publisher.render import links
+from publisher.store import Store, Transaction
+from publisher.store.log import OFFICE
+
+log = structlog.get_logger("publisher.engine")
+
+_LAST_TRIES = 30
+"""How often a result is still tried to be written, a second apart, once the worker is to end."""
+_FAILURES = 5
+"""So many failures in a row pause a channel."""
+SLOW = timedelta(minutes=10)
+"""How often a paused channel is tried."""
+
+
+class Deliverer:
+    """Handles claimed deliveries over one store and one set of channels."""
+
+    def __init__(
+        self,
+        store: Store,
+        writer: Writer,
+        channels: Mapping[str, AnyAdapter],
+        *,
+        lease: timedelta,
+        now: clock.Clock = clock.now,
+        patience: Patience | None = None,
+    ) -> None:
+        self._store, self._writer, self._channels = store, writer, channels
+        self._lease, self._now = lease, now
+        self._patience = patience or Patience()
+        self._rng = random.Random()  # noqa: S311  # jitter, not a secret
+        self._ailing: set[str] = set()
+        """Channels that have failed or are paused, so that their working again is worth a note."""
+        self._ending = False
+
+    def end(self) -> None:
+        """The worker is to end: a result that cannot be written is tried for half a minute more, then left."""
+        self._ending = True
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Sends ``delivery``, or asks about one that is uncertain, and writes down what came of it."""
+        bound = log.bind(key=delivery.key, channel=delivery.channel, attempt=delivery.attempt)
+        adapter = self._channels.get(delivery.channel)
+        if adapter is None:
+            await self._settle(delivery, unready(delivery, "the channel is not configured any more"))
+            return
+        try:
+            payload, earlier = await self._prepared(delivery, adapter)
+        except (PublisherError, Unsupported) as error:
+            refused = Move(State.FAILED, "delivery.rejected", str(error))
+            move = refused if delivery.state is State.SENDING else unready(delivery, str(error))
+            await self._settle(delivery, move)
+            return
+        except Exception:  # a slip of ours or of an adapter; certainly before anything was sent
+            bound.exception("the request could not be prepared", event_name="delivery.parked")
+            reason = "the request could not be prepared; the worker's log says why"
+            await self._settle(delivery, unready(delivery, reason))
+            return
+        if not await self._writer.write(lambda tx: tx.deliveries.keep(delivery, self._now(), self._lease)):
+            # This process was asleep, and another has looked into it meanwhile: whatever is to do, it does.
+            bound.warning("the claim was lost before anything was sent", event_name="claim.lost")
+            return
+        if delivery.state is State.SENDING:
+            move, answer = await self._send(delivery, adapter, payload, earlier)
+        else:
+            move, answer = await self._ask(delivery, adapter, payload)
+        applied = await self._settle(delivery, move)
+        bound.info(
+            "delivery moved" if applied else "late result ignored",
+            event_name=move.event,
+            state=str(move.to),
+            reason=move.reason,
+        )
+        await self._judge(delivery, answer, move.reason)
+
+    # --- before and at the network ----------------------------------------------------------------------------
+
+    async def _prepared(self, delivery: Delivery, adapter: AnyAdapter) -> tuple[Payload, Receipt | None]:
+        """The sealed bytes with the link filled in, as the adapter's request; and the receipt it acts on."""
+        variant, addresses, earlier = await self._writer.call(lambda: self._sealed(delivery, adapter))
+        if addresses is None and delivery.action is not Action.RETRACT and links.needs_link(variant):
+            raise Unsupported(
+                "The address of the published page is not known; nothing goes out with a dead link."
+            )
+        payload: Payload = adapter.prepare(links.fill(variant, addresses) if addresses else variant)
+        return payload, earlier
+
+    def _sealed(
+        self, delivery: Delivery, adapter: AnyAdapter
+    ) -> tuple[Variant, Links | None, Receipt | None]:
+        with self._store.read() as tx:
+            variant = tx.seals.variant(tx.deliveries.variant_id(delivery))
+            mine = tx.deliveries.of(delivery.announcement)
+            earlier = tx.deliveries.outstanding(delivery) if delivery.action is not Action.PUBLISH else None
+            health = tx.channels.get(delivery.channel)
+        if health.failures or health.paused_at is not None:
+            self._ailing.add(delivery.channel)
+        if delivery.action is not Action.PUBLISH and earlier is None:
+            raise Unsupported("There is no post to change any more.")
+        return (
+            variant,
+            adapter.links(delivery.announcement) if delivery.canonical else canonical_links(mine),
+            earlier,
+        )
+
+    async def _send(
+        self, delivery: Delivery, adapter: AnyAdapter, payload: Payload, earlier: Receipt | None
+    ) -> tuple[Move, Standing | None]:
+        try:
+            if delivery.action is Action.PUBLISH or earlier is None:
+                receipt = await adapter.publish(payload, delivery.key)
+            elif delivery.action is Action.UPDATE:
+                receipt = await adapter.update(earlier, payload)
+            else:
+                receipt = await adapter.retract(earlier)
+            return after_receipt(receipt), standing(None)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # whatever it is, the post may be out: the state machine decides
+            move = after_error(
+                error,
+                delivery,
+                self._now(),
+                can_find=adapter.can_find,
+                patience=self._patience,
+                rng=self._rng,
+            )
+            return move, standing(error)
+
+    async def _ask(
+        self, delivery: Delivery, adapter: AnyAdapter, payload: Payload
+    ) -> tuple[Move, Standing | None]:
+        if delivery.action is not Action.PUBLISH:
+            return repeat(delivery, self._now()), None
+        if not adapter.can_find:
+            return Move(State.UNCERTAIN, "delivery.uncertain", delivery.reason), None
+        try:
+            found = await adapter.find(delivery.key, payload)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # asking changes nothing, so it is asked again
+            move = after_failed_probe(error, delivery, self._now(), patience=self._patience, rng=self._rng)
+            return move, standing(error)
+        return after_probe(found, delivery, self._now(), adapter.capabilities.settles_after), Standing.WORKS
+
+    # --- writing down -----------------------------------------------------------------------------------------
+
+    async def _settle(self, delivery: Delivery, move: Move) -> bool:
+        """Writes the result, then frees what waited for it; the second never endangers the first."""
+        applied = await self._written(delivery, move)
+        if applied and delivery.canonical and move.to in DELIVERED:
+            await self._writer.write(
+                lambda tx: tx.deliveries.release(delivery.announcement, delivery.revision, self._now())
+            )
+        return applied
+
+    async def _written(self, delivery: Delivery, move: Move) -> bool:
+        """A known result is kept until it is written: it is tried for as long as the worker lives."""
+        left = _LAST_TRIES
+        while True:
+            try:
+                return await self._writer.apply(delivery, move)
+            except PublisherError as error:
+                left -= self._ending
+                if left <= 0:
+                    raise  # its lease runs out, and it is looked into
+                why = str(error)
+            log.error(
+                "a result cannot be written", event_name="result.unwritten", key=delivery.key, reason=why
+            )
+            await asyncio.sleep(1)
+
+    async def _judge(self, delivery: Delivery, answer: Standing | None, reason: str) -> None:
+        """Pauses a channel that refuses us or keeps failing, and resumes one that works again."""
+        name = delivery.channel
+        if answer is None or (answer is Standing.WORKS and name not in self._ailing):
+            return
+        await self._writer.write(lambda tx: self._record(tx, delivery, answer, reason))
+
+    def _record(self, tx: Transaction, delivery: Delivery, answer: Standing, reason: str) -> None:
+        name, now = delivery.channel, self._now()
+        if answer is Standing.WORKS:
+            self._ailing.discard(name)
+            if tx.channels.resume(name):
+                self._tell(tx, delivery, "channel.resumed")
+                log.info("the channel works again", event_name="channel.resumed", channel=name)
+            return
+        self._ailing.add(name)
+        failures = tx.channels.failed(name, reason)
+        if answer is not Standing.REFUSES and failures < _FAILURES:
+            return
+        if tx.channels.pause(name, reason, now, now + SLOW):
+            self._tell(tx, delivery, "channel.paused", reason=reason)
+            log.warning("the channel is paused", event_name="channel.paused", channel=name, reason=reason)
+
+    def _tell(self, tx: Transaction, delivery: Delivery, event: str, **detail: Any) -> None:
+        """In the log of the announcement that met it, and in the office's."""
+        for announcement in (delivery.announcement, OFFICE):
+            tx.log.add(self._now(), announcement, event, channel=delivery.channel, **detail)
+
+
+def canonical_links(deliveries: list[Delivery]) -> Links | None:
+    """Where the announcement can be read, from the newest receipts of its canonical deliveries."""
+    found = {d.scope: d.receipt.links for d in deliveries if d.canonical and d.receipt and d.receipt.links}
+    if "both" in found:
+        return found["both"]
+    if not found:
+        return None
+    by_language = {scope: addresses[scope] for scope, addresses in found.items()}
+    first = next(iter(found.values()))
+    return Links(both=first.both, zh=by_language.get("zh", ""), en=by_language.get("en", ""))
