@@ -21,6 +21,7 @@ from sqlalchemy.exc import (
 )
 
 from publisher.errors import PublisherError, SettingsError
+from publisher.store.host import HostLock
 from publisher.store.transaction import Transaction
 
 HEAD = "0003"
@@ -32,8 +33,8 @@ _BUSY_SECONDS = 30.0
 class Store:
     """The only truth. Every ``write()`` is one transaction; nothing else changes anything."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, lock: HostLock | None = None) -> None:
+        self._engine, self._lock = engine, lock
 
     @classmethod
     def open(cls, home: Path, url: str = "") -> Store:
@@ -42,7 +43,7 @@ class Store:
         ``url`` empty means ``home/publisher.sqlite3``. Raises :class:`PublisherError` in words for a person;
         the address, which may hold a password, is never part of them.
         """
-        store = cls(_sqlite(home) if not url else _server(url))
+        store = cls(_server(url)) if url else cls(*_sqlite(home))
         try:
             store._migrate()
         except PublisherError:
@@ -63,8 +64,10 @@ class Store:
             yield Transaction(connection.execution_options(publisher_read=True))
 
     def close(self) -> None:
-        """Releases all connections."""
+        """Releases all connections, and the machine's hold on a SQLite file."""
         self._engine.dispose()
+        if self._lock is not None:
+            self._lock.release()
 
     def _migrate(self) -> None:
         with _in_words():
@@ -99,11 +102,12 @@ def _upgrade(connection: Connection) -> None:
         ) from None
 
 
-def _sqlite(home: Path) -> Engine:
+def _sqlite(home: Path) -> tuple[Engine, HostLock]:
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise SettingsError(f"PUBLISHER_HOME: {home} cannot be made: {error.strerror}.") from None
+    lock = HostLock(home)
     path = home / "publisher.sqlite3"
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
@@ -113,7 +117,8 @@ def _sqlite(home: Path) -> Engine:
     @event.listens_for(engine, "connect")
     def _connect(connection: sqlite3.Connection, _: Any) -> None:
         connection.isolation_level = None  # the driver must not begin transactions of its own
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        # Recursive triggers: without them REPLACE would delete a line of the log unnoticed.
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
@@ -122,7 +127,7 @@ def _sqlite(home: Path) -> Engine:
         reading = connection.get_execution_options().get("publisher_read")
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
-    return engine
+    return engine, lock
 
 
 def _server(url: str) -> Engine:

@@ -220,7 +220,9 @@ class Deliveries:
         Raises :class:`FencedError`, and the transaction must then be undone, where one of them is not under its
         claim any more; :meth:`apply` tells which, and logs it.
         """
-        changed = self._connection.execute(_MOVE, [_written(delivery, move, now) for delivery, move in decided])
+        changed = self._connection.execute(
+            _MOVE, [_written(delivery, move, now) for delivery, move in decided]
+        )
         if changed.rowcount != len(decided):
             raise FencedError
         self._log.add_moves(decided, now)

@@ -17,8 +17,6 @@ from publisher.store.schema import events
 MACHINE = Person("worker", "")
 """The actor of everything that happens unattended."""
 OFFICE = ""
-"""Stands for an announcement where a line is about the office as a whole: the halt, the pause of a channel."""
-OFFICE = ""
 """Stands for an announcement in what concerns the office as a whole: a halt, a channel that pauses."""
 
 
