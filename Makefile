@@ -13,9 +13,9 @@ demo: $(VENV)/.ready
 test: $(VENV)/.ready-dev lint
 	@$(BIN)/python -m pytest
 
-# Kills the worker between its effects: make test-chaos ROUNDS=1000 SEED=7
+# Kills the worker between its effects: make test-chaos ROUNDS=1000 SEED=7 DATABASE=postgresql
 test-chaos: $(VENV)/.ready-dev
-	@$(BIN)/python -m tests.chaos --rounds $(or $(ROUNDS),200) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m tests.chaos --rounds $(or $(ROUNDS),200) $(if $(SEED),--seed $(SEED)) $(if $(DATABASE),--database $(DATABASE))
 
 lint: $(VENV)/.ready-dev
 	@$(BIN)/ruff check .

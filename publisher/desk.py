@@ -370,6 +370,11 @@ class Desk:
                 plan_retraction(tx, filed, self.channels, person, now)
         return steps
 
+    def uncertain(self, delivery: str) -> Delivery:
+        """The uncertain delivery with this key. Raises :class:`NotAllowedError` where it is not uncertain."""
+        with self.store.read() as tx:
+            return _uncertain(tx, delivery)
+
     def resolve(self, delivery: str, url: str | None, person: Person) -> Delivery:
         """A person settles an uncertain delivery: it is out at ``url``, or with ``None`` it certainly is not.
 
@@ -377,11 +382,7 @@ class Desk:
         """
         now = self._now()
         with self.store.write() as tx:
-            found = tx.deliveries.find(delivery)
-            if found.state is not State.UNCERTAIN:
-                raise NotAllowedError(
-                    f"Delivery {found.key} is {found.state}; only an uncertain one is settled by hand."
-                )
+            found = _uncertain(tx, delivery)
             move = Move(State.WAITING, "delivery.resolved", "not published, says " + person.name, due_at=now)
             if url is not None:
                 if not url and found.canonical:
@@ -400,6 +401,17 @@ def _move(tx: Transaction, delivery: Delivery, move: Move, now: datetime, person
     """Moves a delivery, or undoes the whole step where a worker was faster."""
     if not tx.deliveries.apply(delivery, move, now, person):
         raise NotAllowedError(f"{delivery.key} has just changed; look at it again and repeat.")
+
+
+def _uncertain(tx: Transaction, key: str) -> Delivery:
+    found = tx.deliveries.find(key)
+    if found.state is not State.UNCERTAIN:
+        known = "is out" if found.state in DELIVERED else f"is {found.state}"
+        raise NotAllowedError(
+            f"{found.key} {known}, so there is nothing to settle; only what is uncertain is settled by hand. "
+            f"See: publisher show {found.announcement}"
+        )
+    return found
 
 
 def _must_do_something(key: str, steps: Sequence[Step]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import logging
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,20 +20,23 @@ import structlog
 from pydantic import SecretStr
 from sqlalchemy import event
 
-from publisher import settings
+from publisher import alerts as watched
+from publisher import clock, registry, settings
 from publisher.alerts import Teller, Watch, secrets
 from publisher.alerts.cause import LATE, Cause, Kind
 from publisher.alerts.plan import Phase, decide
 from publisher.alerts.telling import addresses
 from publisher.channel import OutcomeUnknown, Rejected, SignInFailed
+from publisher.desk import Desk
 from publisher.engine.embedded import EmbeddedEngine
 from publisher.errors import SettingsError
 from publisher.store import Store
 from publisher.store.alerts import Alert
 from publisher.testing.exchange import Answer, At, Cut, Request, Response, Stall
 from publisher.testing.loopback import LoopbackServer
+from publisher.words import ToDo
 from publisher.worker import assemble, configure_logging
-from tests.toy import APPROVER, OFFICER, Office, office
+from tests.toy import APPROVER, DOCUMENT, OFFICER, Office, office
 
 PASSWORD = "hunter22-never-show"
 _PACE = 60
@@ -111,7 +116,7 @@ def _open(bureau: Office) -> list[Alert]:
 
 
 def _cause(kind: Kind = Kind.FAILED, subject: str = "a", ago: timedelta = timedelta(0)) -> Cause:
-    return Cause(kind, subject, f"{subject} happened", "Mend it", NOW - ago)
+    return Cause(kind, subject, f"{subject} happened", ToDo("Mend it.", (("", "publisher mend"),)), NOW - ago)
 
 
 def _alert(cause: Cause, told: int, ago: timedelta | None) -> Alert:
@@ -371,6 +376,330 @@ async def test_alert__one_of_two_workers_tells(bureau: Office, receiver: Loopbac
     assert len(receiver.acted) == 2
 
 
+# --- every cause, from its beginning to its end ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """How a cause comes about and how it ends; ``title`` and ``over`` are what is told of it."""
+
+    begin: Callable[[Office], Awaitable[str]]
+    end: Callable[[Office, str], Awaitable[None]]
+    title: str
+    over: str
+    says: str
+
+
+async def _begin_uncertain(bureau: Office) -> str:
+    key = bureau.approved()
+    bureau.desk.schedule(key, "now", OFFICER)
+    bureau.service.faults = [lambda: None, _raises(OutcomeUnknown("no answer"))]
+    await _work(bureau)
+    return key
+
+
+async def _end_uncertain(bureau: Office, key: str) -> None:
+    bureau.desk.resolve(f"{key}-r1-note-both", "https://toy.example/found", APPROVER)
+
+
+async def _again(bureau: Office, key: str) -> None:
+    bureau.desk.schedule(key, "now", OFFICER)
+    await _work(bureau)
+
+
+async def _begin_missed(bureau: Office) -> str:
+    key = bureau.approved()
+    bureau.desk.schedule(key, "now", OFFICER)
+    bureau.clock.forward(hours=25)
+    await _work(bureau)
+    return key
+
+
+async def _begin_overdue(bureau: Office) -> str:
+    key = bureau.approved()
+    bureau.desk.schedule(key, "now", OFFICER)
+    bureau.clock.forward(minutes=5, seconds=1)
+    return key
+
+
+async def _end_overdue(bureau: Office, key: str) -> None:
+    await _work(bureau)
+
+
+async def _begin_paused(bureau: Office) -> str:
+    key = bureau.approved()
+    bureau.desk.schedule(key, "now", OFFICER)
+    bureau.service.refuse = [_raises(SignInFailed("the password was refused"))]
+    await _work(bureau)
+    return key
+
+
+async def _end_paused(bureau: Office, key: str) -> None:
+    bureau.control.resume("site", OFFICER)
+    await _work(bureau)
+
+
+async def _begin_silent(bureau: Office) -> str:
+    with bureau.store.write() as tx:
+        tx.workers.seen("office-0", bureau.clock())
+    bureau.clock.forward(minutes=5, seconds=1)
+    return "office-0"
+
+
+async def _end_silent(bureau: Office, owner: str) -> None:
+    with bureau.store.write() as tx:
+        tx.workers.end(owner)
+
+
+TROUBLES = {
+    Kind.UNCERTAIN: Trouble(
+        _begin_uncertain,
+        _end_uncertain,
+        "It is not known whether a post is out",
+        "An uncertain post is settled",
+        "publisher resolve KEY-r1-note-both --not-delivered",
+    ),
+    Kind.FAILED: Trouble(
+        _failed, _again, "A post was not published", "A failed post is settled", "publisher schedule KEY now"
+    ),
+    Kind.MISSED: Trouble(
+        _begin_missed,
+        _again,
+        "A post missed its hour",
+        "A missed post is settled",
+        "publisher schedule KEY now",
+    ),
+    Kind.OVERDUE: Trouble(
+        _begin_overdue,
+        _end_overdue,
+        "A post is overdue",
+        "A post is no longer overdue",
+        "KEY on site, since 2026-10-01 09:00 Asia/Shanghai",
+    ),
+    Kind.PAUSED: Trouble(
+        _begin_paused,
+        _end_paused,
+        "A channel is paused",
+        "A paused channel goes on",
+        "publisher channels resume site",
+    ),
+    Kind.SILENT: Trouble(
+        _begin_silent,
+        _end_silent,
+        "A worker has fallen silent",
+        "A silent worker is heard again, or has ended cleanly",
+        "KEY, last seen 2026-10-01 09:00 Asia/Shanghai",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", TROUBLES)
+async def test_alert__from_beginning_to_end(bureau: Office, receiver: LoopbackServer, kind: Kind) -> None:
+    """One alert a cause: told once however often it is looked at, after an hour and six more, as over, and forgotten."""
+    trouble = TROUBLES[kind]
+    watch = _watch(bureau, receiver, "office-9")
+    await watch.look()
+    assert _titles(receiver) == []
+    subject = await trouble.begin(bureau)
+    told_after: list[int] = []
+    for minute in [*range(10), *range(10, 500, 10)]:
+        known = len(receiver.acted)
+        await watch.look()
+        told_after += [minute] * (len(receiver.acted) - known)
+        bureau.clock.forward(minutes=1 if minute < 10 else 10)
+    assert told_after == [0, 60, 60 + 6 * 60]
+    still = f"Still: {trouble.title[0].lower()}{trouble.title[1:]}"
+    assert _titles(receiver) == [trouble.title, still, still]
+    assert trouble.says.replace("KEY", subject) in _messages(receiver)[0][1]
+    await trouble.end(bureau, subject)
+    for _ in range(3):
+        await watch.look()
+        bureau.clock.forward(minutes=1)
+    assert _titles(receiver)[3:] == [trouble.over]
+    assert _open(bureau) == []
+
+
+async def test_alert__nothing_running_to_ask_or_to_look_into(
+    bureau: Office, receiver: LoopbackServer
+) -> None:
+    """What was to be asked about, and what a worker that is gone was sending, is overdue like what was to be sent."""
+    asked, sending = bureau.approved(), bureau.approved()
+    bureau.desk.schedule(asked, "now", OFFICER)
+    bureau.service.refuse = [_raises(OutcomeUnknown("cut"))]
+    await _work(bureau)
+    bureau.clock.forward(minutes=1)
+    bureau.desk.schedule(sending, "now", OFFICER)
+    with bureau.store.write() as tx:
+        tx.deliveries.claim("once", bureau.clock(), timedelta(seconds=5), 1)
+    bureau.clock.forward(minutes=5, seconds=4)
+    watch = _watch(bureau, receiver)
+    await watch.look()
+    assert _titles(receiver) == []
+    bureau.clock.forward(minutes=2)
+    await watch.look()
+    assert _titles(receiver) == ["2 posts are overdue"]
+    text = _messages(receiver)[0][1]
+    assert f"{asked} on site" in text and "its channel was to be asked" in text
+    assert f"{sending} on site" in text and "the worker that was sending it is gone" in text
+    assert "No worker is running; start one." in text
+
+
+# --- from outside the worker ----------------------------------------------------------------------------------
+
+
+def _tell(bureau: Office, receiver: LoopbackServer) -> list[str]:
+    pace = dict.fromkeys(bureau.desk.channels, _PACE)
+    told = watched.tell(bureau.store, _address(receiver), pace, "Asia/Shanghai", bureau.clock)
+    return [notice.title for notice in told]
+
+
+def test_tell__the_only_worker_is_dead(bureau: Office, receiver: LoopbackServer) -> None:
+    """From outside it is told once that the worker is silent and a post overdue, again later, and once as over."""
+    key = bureau.approved()
+    bureau.desk.schedule(key, "now", OFFICER)
+    with bureau.store.write() as tx:
+        tx.workers.seen("office-1", bureau.clock())
+    bureau.clock.forward(minutes=2)
+    assert _tell(bureau, receiver) == []  # it may still be alive, and then it tells
+    bureau.clock.forward(minutes=3, seconds=1)
+    assert _tell(bureau, receiver) == ["A post is overdue", "A worker has fallen silent"]
+    for _ in range(11):
+        bureau.clock.forward(minutes=5)
+        assert _tell(bureau, receiver) == []
+    bureau.clock.forward(minutes=5)
+    assert _tell(bureau, receiver) == ["Still: a post is overdue", "Still: a worker has fallen silent"]
+    asyncio.run(_work(bureau))
+    with bureau.store.write() as tx:
+        tx.workers.end("office-1")
+    over = ["A post is no longer overdue", "A silent worker is heard again, or has ended cleanly"]
+    assert _tell(bureau, receiver) == over
+    assert _tell(bureau, receiver) == []
+    assert len(receiver.acted) == 6
+
+
+def test_tell__not_where_a_live_worker_does(bureau: Office, receiver: LoopbackServer) -> None:
+    """While a worker gives signs of life it tells; what it has told is not told again from outside once it is gone."""
+    asyncio.run(_failed(bureau))
+    watch = _watch(bureau, receiver)
+    asyncio.run(watch.alive())
+    assert _tell(bureau, receiver) == []
+    asyncio.run(watch.look())
+    asyncio.run(watch.end())
+    assert _tell(bureau, receiver) == []
+    assert _titles(receiver) == ["A post was not published"]
+
+
+def test_tell__leaves_no_worker_behind(bureau: Office, receiver: LoopbackServer) -> None:
+    """A look from outside is no sign of life of a worker."""
+    asyncio.run(_failed(bureau))
+    assert _tell(bureau, receiver) == ["A post was not published"]
+    with bureau.store.read() as tx:
+        assert list(tx.workers.all()) == []
+    assert len(_open(bureau)) == 1
+
+
+class _Slow:
+    """A teller whose service takes its time."""
+
+    def __init__(self) -> None:
+        self.begun, self.answer, self.titles = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def tell(self, title: str, body: str) -> bool:
+        self.titles.append(title)
+        self.begun.set()
+        await self.answer.wait()
+        return True
+
+
+async def test_tell__two_at_once_tell_once(bureau: Office) -> None:
+    """Two timers that go off at the same moment, on two machines, tell once."""
+    await _failed(bureau)
+    slow = _Slow()
+    first, second = (_watch(bureau, None, f"alerts-{n}") for n in range(2))
+    first._teller = second._teller = slow  # type: ignore[assignment]
+    telling = asyncio.create_task(first.look())
+    await slow.begun.wait()
+    assert await asyncio.wait_for(second.look(), 5) == []
+    slow.answer.set()
+    assert len(await telling) == 1
+    assert await second.look() == []
+    assert slow.titles == ["A post was not published"]
+
+
+def test_tell__one_that_died_over_it_is_not_waited_for_long(bureau: Office) -> None:
+    """Only one tells at a time; one that died while telling is passed over after ten minutes."""
+    turn, now = timedelta(minutes=10), bureau.clock()
+    with bureau.store.write() as tx:
+        assert tx.alerts.take_turn("a", now, turn)
+        assert tx.alerts.take_turn("a", now, turn)
+        assert not tx.alerts.take_turn("b", now + turn, turn)
+        assert tx.alerts.all() == []
+        tx.alerts.end_turn("b")
+        assert not tx.alerts.take_turn("b", now + turn, turn)
+        assert tx.alerts.take_turn("b", now + turn + timedelta(seconds=1), turn)
+        tx.alerts.end_turn("b")
+        assert tx.alerts.take_turn("a", now, turn)
+
+
+def test_tell__nobody_to_tell(bureau: Office) -> None:
+    """Without an address it is said that nobody can be told, rather than nothing done."""
+    with pytest.raises(SettingsError, match="PUBLISHER_ALERTS is empty"):
+        watched.tell(bureau.store, SecretStr(""), {}, "UTC", bureau.clock)
+
+
+def test_command__alerts(tmp_path: Path, receiver: LoopbackServer) -> None:
+    """The command shows what is wrong and ends with 1; with --tell it tells once, and prints only what it told."""
+    path = _env(tmp_path, _address(receiver).get_secret_value())
+    assert _alerts(tmp_path) == (0, "Nothing gives cause for an alert.\n")
+    _overdue_in(path)
+    code, text = _alerts(tmp_path)
+    assert code == 1
+    assert "A post is overdue\n" in text and "    To start one: publisher worker\n" in text
+    assert receiver.acted == []
+    assert _alerts(tmp_path, "--tell") == (1, "Told: A post is overdue.\n")
+    assert _alerts(tmp_path, "--tell") == (1, "")
+    code, text = _alerts(tmp_path, "--json")
+    found = json.loads(text)
+    assert (code, found["told"], [one["kind"] for one in found["alerts"]]) == (1, [], ["delivery.overdue"])
+    assert found["alerts"][0]["to_do"]["commands"] == ["publisher worker", "publisher worker --once"]
+    assert _titles(receiver) == ["A post is overdue"]
+    assert PASSWORD not in text
+
+
+def _alerts(folder: Path, *more: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "publisher", "alerts", *more], cwd=folder, capture_output=True, text=True
+    )
+    assert "Traceback" not in done.stderr and PASSWORD not in done.stderr
+    return done.returncode, done.stdout
+
+
+def _overdue_in(env: Path) -> None:
+    """An announcement that was due ten minutes ago by the real clock, with no worker ever seen."""
+    loaded = settings.load(env, {})
+    store = Store.open(loaded.home)
+    made = Desk(loaded, store, registry.build(loaded))
+    key, _ = made.add(DOCUMENT.encode(), "corner.md", OFFICER)
+    made.submit(key, OFFICER)
+    made.approve(key, APPROVER)
+    made.schedule(key, "now", OFFICER)
+    with store.write() as tx:
+        (delivery,) = tx.deliveries.of(key)
+        now = clock.now()
+        tx.deliveries.reschedule(delivery, now - timedelta(minutes=10), None, now, OFFICER)
+    store.close()
+
+
+def test_command__tell_without_an_address(tmp_path: Path) -> None:
+    """--tell without PUBLISHER_ALERTS is one sentence and code 1."""
+    _env(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "publisher", "alerts", "--tell"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, len(done.stderr.strip().splitlines())) == (1, "", 1)
+    assert "PUBLISHER_ALERTS is empty" in done.stderr
+
+
 # --- when telling fails ---------------------------------------------------------------------------------------
 
 
@@ -552,7 +881,7 @@ def test_query__uses_its_index(store: Store) -> None:
         tx.alerts.stuck(NOW, ["a", "b"])
         tx.alerts.overdue(NOW - LATE, ["site"])
     queries = [one for one in asked if "FROM deliveries" in one[0]]
-    assert len(queries) == 6
+    assert len(queries) == 7
     with store._engine.begin() as connection:
         sqlite = connection.dialect.name == "sqlite"
         if not sqlite:

@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import os
-import resource
+import select
 import shutil
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from publisher import clock, registry, settings
 from publisher.cli.main import main
+from publisher.delivery import DELIVERED, State
+from publisher.desk import Desk
 from publisher.engine.embedded import EmbeddedEngine
 from publisher.store import Store
-from tests.chaos.points import PAUSE, TELL, Strike
-from tests.chaos.rounds import PAST_KEYS, Bench, Plan, Services, scratch
+from tests.chaos.databases import Server
+from tests.chaos.disks import DISKS, Disk
+from tests.chaos.points import BACK, FORWARD, HOLD, PAUSE, SEVER, TELL, Strike
+from tests.chaos.power import CUT_SHORT, NOT_FILLED, TEARS, tear
+from tests.chaos.relay import SILENT_AFTER_DOT
+from tests.chaos.rounds import ASKABLE, PAST_KEYS, SET_BACK, Bench, Plan, Services, scratch
+from tests.chaos.verdict import DUPLICATE
 from tests.chaos.worker import Job, Life
 from tests.toy import OFFICER, Office, office
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="a pidfd is Linux's")
 
-_ONCE = ("worker", "--once")
+_TWO_SWEEPS, _PAST_A_LEASE = 1.3, 7.0
+"""Seconds: in which a worker looks twice for what is due; and after which a lease, not renewed, is over."""
+_ONCE, _UNATTENDED = ("worker", "--once"), ("worker",)
 _MAIL_ANSWERED = "smtp message reply.after#1"
+_POST_ANSWERED = "http POST receive_response_headers.complete#1"
+_SITE_WRITTEN = "file site/sitemap.xml replace.after#1"
 
 
 @pytest.fixture(scope="module")
@@ -37,41 +50,80 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     shutil.rmtree(folder)
 
 
-def _stopped(bench: Bench, env: Path, point: str) -> Life:
-    """A worker that stands still at ``point``."""
-    life = bench.nursery.start(Job(str(env), _ONCE, strike=Strike(point, PAUSE)))
+def _stopped(bench: Bench, env: Path, strike: Strike, arguments: tuple[str, ...] = _ONCE) -> Life:
+    """A worker that stands still where ``strike`` says."""
+    life = bench.nursery.start(Job(str(env), arguments, strike=strike))
     assert life.paused(20), life.lines
     return life
 
 
-def _ends(bench: Bench, life: Life, env: Path, services: Services) -> None:
-    """The worker goes on, ends its work by itself, and everything is out once and known to be."""
+def _ends(bench: Bench, life: Life, env: Path, services: Services, ahead: float | None = None) -> None:
+    """The worker goes on, ends its work by itself, and everything is out once and known to be.
+
+    With ``ahead``, the clock of another worker, what this one has left for later is done by that one.
+    """
     life.signal(signal.SIGCONT)
     assert life.wait(20)
     assert life.lines[-1] == "ended 0"
     life.end()
-    verdict = bench.judge(Plan(), env, services, [], settled=True)
+    settled = ahead is None or bench.recover(env, ahead)
+    verdict = bench.judge(Plan(), env, services, [], settled=settled)
     assert verdict.violations == ()
-    assert verdict.uncertain == 0
+    assert verdict.uncertain == 0, verdict.ledger
 
 
-def test_disk__full_while_a_result_is_written(bench: Bench) -> None:
-    """The mail is out and the disk is full: the result is kept, and written when there is room again."""
-    with bench.round() as (env, services):
-        life = _stopped(bench, env, _MAIL_ANSWERED)
-        full = (env.parent / "data" / "publisher.sqlite3-wal").stat().st_size
-        resource.prlimit(life.pid, resource.RLIMIT_FSIZE, (full, resource.RLIM_INFINITY))
+def _all_out(bench: Bench, env: Path, seconds: float = 20) -> None:
+    """Returns when everything is out, and known to be."""
+    _awaited(lambda: set(_states(bench, env).values()) <= DELIVERED, lambda: bench.ledger(env), seconds)
+
+
+def _states(bench: Bench, env: Path) -> dict[tuple[str, str], State]:
+    """Of each delivery, by announcement and channel."""
+    return {(told.announcement, told.channel): told.state for told in bench.ledger(env)}
+
+
+def _awaited(true: Callable[[], bool], what: Callable[[], object] = str, seconds: float = 20) -> None:
+    """Returns when it is ``true``, by what another process does; else fails, and shows ``what`` there is instead."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, what()
+        time.sleep(0.05)  # a ledger that another process writes: there is nothing to be notified by
+
+
+# --- the disk -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=DISKS, ids=lambda kind: kind.name)
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
+    """A disk that can be filled: a real and small one, or, where nothing can be mounted, a limit on files."""
+    with request.param(tmp_path / "disk") as made:
+        yield made
+
+
+@pytest.mark.parametrize("point", ["transaction begin#3", _SITE_WRITTEN, _MAIL_ANSWERED, _POST_ANSWERED])
+def test_disk__full_while_the_worker_works(bench: Bench, disk: Disk, point: str) -> None:
+    """Store, log and website are on a full disk: what was answered is kept until there is room, the rest waits."""
+    with bench.round(disk.folder) as (env, services):
+        life = _stopped(bench, env, Strike(point, PAUSE), _UNATTENDED)
+        disk.fill(life.pid)
         life.signal(signal.SIGCONT)
-        _logged(env.parent / "worker.log", "result.unwritten")
-        resource.prlimit(life.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        _ends(bench, life, env, services)
+        for _ in range(2):  # the second time shows that it goes on trying
+            assert life.wait(20, "refused"), life.lines
+        disk.free(life.pid)
+        life.signal(signal.SIGTERM)
+        _ends(bench, life, env, services, ahead=0)
 
 
-def _logged(log: Path, event: str) -> None:
-    deadline = time.monotonic() + 20
-    while event not in log.read_text(encoding="utf-8"):
-        assert time.monotonic() < deadline, f"no {event} in the log:\n{log.read_text(encoding='utf-8')}"
-        time.sleep(0.01)  # a file of another process: there is nothing to be notified by
+# --- the database ---------------------------------------------------------------------------------------------
+
+
+def test_round__leaves_no_worker_behind(bench: Bench) -> None:
+    """The harness itself: a worker that stands still or waits when its test fails does not outlive its round."""
+    with pytest.raises(ZeroDivisionError), bench.round() as (env, _):
+        process = os.pidfd_open(_stopped(bench, env, Strike(_MAIL_ANSWERED, PAUSE), _UNATTENDED).pid)
+        raise ZeroDivisionError
+    assert select.select([process], [], [], 5)[0], "it still lives"
+    os.close(process)
 
 
 def test_lock__held_by_another_process(bench: Bench) -> None:
@@ -90,11 +142,69 @@ def test_lock__held_by_another_process(bench: Bench) -> None:
         other.close()
 
 
+@contextmanager
+def _locked(env: Path) -> Iterator[None]:
+    """Another process holds the write lock of the SQLite store."""
+    other = sqlite3.connect(env.parent / "data" / "publisher.sqlite3", isolation_level=None, timeout=20)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+    finally:
+        other.close()
+
+
+def test_lock__held_for_longer_than_a_lease(bench: Bench) -> None:
+    """Results cannot be written for ten seconds: no answer is forgotten, nor one that comes when the lease is over."""
+    with bench.round() as (env, services):
+        _be_patient(env)
+        services.delay_mail(_PAST_A_LEASE)  # the first of the two mails; the second is answered at once
+        life = _stopped(bench, env, Strike(_MAIL_ANSWERED, PAUSE), _UNATTENDED)
+        with _locked(env):
+            life.signal(signal.SIGCONT)
+            assert not life.wait(10), "the worker ended without its results"
+        _all_out(bench, env)
+        life.signal(signal.SIGTERM)
+        _ends(bench, life, env, services)
+
+
+@pytest.mark.parametrize("how", TEARS)
+def test_power__a_tear_takes_the_last_commit_alone(tmp_path: Path, how: str) -> None:
+    """The harness itself: what is torn off is the newest commit, however many pages it has, and nothing before it."""
+    live, killed = tmp_path / "live.sqlite3", tmp_path / "killed.sqlite3"
+    with closing(sqlite3.connect(live, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("CREATE TABLE numbers (n, filler)")
+        for number in range(1, 5):
+            connection.execute("INSERT INTO numbers VALUES (?, ?)", (number, "x" * 20_000))
+        for end in ("", "-wal"):
+            shutil.copy(f"{live}{end}", f"{killed}{end}")
+    assert tear(Path(f"{killed}-wal"), how)
+    with closing(sqlite3.connect(killed)) as connection:
+        assert connection.execute("SELECT n FROM numbers").fetchall() == [(1,), (2,), (3,)]
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+@pytest.mark.parametrize(("point", "how"), [(_SITE_WRITTEN, NOT_FILLED), (_POST_ANSWERED, CUT_SHORT)])
+def test_power__what_the_disk_had_promised_is_lost(bench: Bench, point: str, how: str) -> None:
+    """A disk that only said it had written the last commit, the claim: whoever can be asked has no post twice.
+
+    On a channel that cannot be asked only the ledger tells, so that no such promise can be made.
+    """
+    verdict = bench.run(Plan(Strike(point), torn=how))
+    assert verdict.strikes == (point,)
+    twice = [v.sentence for v in verdict.violations if v.kind == DUPLICATE]
+    assert [sentence for sentence in twice if any(f"-{name}-" in sentence for name in ASKABLE)] == []
+
+
+# --- the settings ---------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("what", ["missing", "unreadable"])
 def test_env__goes_away_while_the_worker_runs(bench: Bench, what: str) -> None:
     """A worker that has started needs its .env no more."""
     with bench.round() as (env, services):
-        life = _stopped(bench, env, "commit.after nothing#1")
+        life = _stopped(bench, env, Strike("commit.after nothing#1", PAUSE))
         env.rename(env.with_name("env.away"))
         if what == "unreadable":
             env.mkdir()
@@ -109,13 +219,16 @@ def test_env__unreadable_at_the_start(tmp_path: Path, capsys: pytest.CaptureFixt
     assert capsys.readouterr().err == f"{env} cannot be read: Is a directory; check its permissions.\n"
 
 
+# --- sleep ----------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
     "point",
     [
         "smtp message send.before#1",
         _MAIL_ANSWERED,
         "http POST send_request_headers.started#1",
-        "http POST receive_response_headers.complete#1",
+        _POST_ANSWERED,
     ],
 )
 def test_sleep__past_its_lease_while_another_works(bench: Bench, point: str) -> None:
@@ -138,6 +251,74 @@ def test_sleep__longer_than_a_key_lives(bench: Bench) -> None:
 
 
 # --- the clock ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("point", [_MAIL_ANSWERED, _POST_ANSWERED])
+@pytest.mark.parametrize("action", [BACK, FORWARD])
+def test_clock__turned_before_a_result_is_written(bench: Bench, point: str, action: str) -> None:
+    """The clock of a running worker is set by an hour between a post's claim and its result: the result is written.
+
+    The database is held for a moment, so that the worker's own look at what is overdue comes in between.
+    """
+    with bench.round() as (env, services):
+        life = _stopped(bench, env, Strike(point, action), _UNATTENDED)
+        with _locked(env):
+            life.signal(signal.SIGCONT)
+            assert not life.wait(1)
+        life.signal(signal.SIGTERM)
+        _ends(bench, life, env, services, ahead=SET_BACK if action == BACK else -SET_BACK)
+
+
+def test_clock__set_forward_while_an_answer_is_awaited(bench: Bench) -> None:
+    """By the new clock the worker's own lease is over: it does not take its own post, still on its way, for lost."""
+    with bench.round() as (env, services):
+        _be_patient(env)
+        services.delay_mail(_TWO_SWEEPS)
+        life = _stopped(bench, env, Strike("smtp message send.without dot#1", FORWARD), _UNATTENDED)
+        life.signal(signal.SIGCONT)
+        _all_out(bench, env)
+        life.signal(signal.SIGTERM)
+        _ends(bench, life, env, services)
+
+
+def _be_patient(env: Path) -> None:
+    """Lets the worker wait for a slow answer of the mail service, as it does in an office."""
+    env.write_text(env.read_text().replace("_ANSWER_TIMEOUT='1'", "_ANSWER_TIMEOUT='600'"))
+
+
+@pytest.mark.parametrize("point", [_MAIL_ANSWERED, _POST_ANSWERED])
+def test_clock__set_back_after_a_crash(bench: Bench, point: str) -> None:
+    """The worker dies before the result is written and the clock is set back an hour: nothing is lost or doubled."""
+    verdict = bench.run(Plan(Strike(point), ahead=SET_BACK))
+    assert verdict.strikes == (point,)
+    assert verdict.violations == ()
+
+
+@pytest.mark.xfail(strict=True, reason="the worker's sweep is timed by the clock on the wall")
+def test_clock__set_back_while_the_worker_waits(bench: Bench) -> None:
+    """The clock is set back an hour, and then an officer publishes something: the worker notices at once all the same."""
+    first, second = bench.keys
+    with bench.round() as (env, services):
+        with _desk(bench, env) as desk:
+            desk.schedule(second, "2999-01-01 00:00 UTC", OFFICER)
+        life = _stopped(bench, env, Strike(_MAIL_ANSWERED, BACK), _UNATTENDED)
+        life.signal(signal.SIGCONT)
+        _awaited(
+            lambda: all(_states(bench, env)[first, name] in DELIVERED for name in (*ASKABLE, "newsletter"))
+        )
+        with _desk(bench, env, -timedelta(hours=1)) as desk:
+            desk.schedule(second, "now", OFFICER)
+        _all_out(bench, env, seconds=10)
+        life.signal(signal.SIGTERM)
+        _ends(bench, life, env, services)
+
+
+@contextmanager
+def _desk(bench: Bench, env: Path, ahead: timedelta = timedelta()) -> Iterator[Desk]:
+    """An officer's desk, on a machine whose clock is ``ahead``."""
+    with bench.opened(env) as store:
+        loaded = settings.load(env, {})
+        yield Desk(loaded, store, registry.build(loaded), now=lambda: clock.now() + ahead)
 
 
 @pytest.fixture
@@ -185,3 +366,87 @@ async def test_clock__set_back_and_then_a_crash(bureau: Office) -> None:
     await _work(bureau, "worker-2")
     assert bureau.states(key) == {"site": "confirmed", "note": "confirmed"}
     assert len(bureau.service.texts("site")) == 1
+
+
+# --- PostgreSQL -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A PostgreSQL server that a test may crash."""
+    with Server() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def server_bench(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """The same workers, with their ledgers on ``server``."""
+    folder = scratch()
+    with Bench(folder, tmp_path_factory.mktemp("chaos"), server.url) as made:
+        yield made
+    shutil.rmtree(folder)
+
+
+_RESULTS = [_MAIL_ANSWERED, "commit.before *delivery.accepted#1", "commit.before *delivery.confirmed#1"]
+
+
+@pytest.mark.parametrize("point", _RESULTS)
+def test_server__ends_its_connections_while_a_result_is_written(server_bench: Bench, point: str) -> None:
+    """The worker's connections are terminated when it has an answer, or half-way through writing it: it is written."""
+    with server_bench.round() as (env, services):
+        life = _stopped(server_bench, env, Strike(point, HOLD), _UNATTENDED)
+        assert server_bench.databases is not None
+        assert server_bench.databases.cut(env.parent.name) > 0
+        life.signal(signal.SIGCONT)
+        _all_out(server_bench, env)
+        life.signal(signal.SIGTERM)
+        _ends(server_bench, life, env, services)
+
+
+def test_server__answer_to_a_result_is_lost(server_bench: Bench) -> None:
+    """The result is committed and the worker cannot know: it writes once more, and nothing changes by it."""
+    strike = Strike("commit.inside *delivery.accepted#1", SEVER)
+    with server_bench.round() as (env, services):
+        life = server_bench.nursery.start(Job(str(env), _UNATTENDED, strike=strike))
+        assert life.wait(20, "severed"), life.lines
+        _all_out(server_bench, env)
+        life.signal(signal.SIGTERM)
+        _ends(server_bench, life, env, services)
+
+
+@pytest.mark.xfail(
+    strict=True, reason="the heartbeat renews the lease of whatever its worker owns, run or not"
+)
+def test_server__answer_to_a_claim_is_lost(server_bench: Bench) -> None:
+    """A claim is committed and the worker cannot know, while it waits for another answer: the claim runs out all the same."""
+    first, second = server_bench.keys
+    with server_bench.round() as (env, services):
+        _be_patient(env)
+        services.break_mail(SILENT_AFTER_DOT)
+        with _desk(server_bench, env) as desk:
+            desk.schedule(second, "2999-01-01 00:00 UTC", OFFICER)
+        # The first two claims are of the first announcement, whose newsletter is never answered.
+        strike = Strike("commit.inside attempt.started*#3", SEVER)
+        life = server_bench.nursery.start(Job(str(env), _UNATTENDED, strike=strike))
+        try:
+            _awaited(lambda: _states(server_bench, env)[first, "mastodon"] in DELIVERED)
+            with _desk(server_bench, env) as desk:
+                desk.schedule(second, "now", OFFICER)
+            assert life.wait(20, "severed")
+            _awaited(lambda: _states(server_bench, env)[second, "website"] in DELIVERED, seconds=15)
+        finally:
+            life.end()
+
+
+def test_server__crashes_while_a_result_is_written(server: Server, server_bench: Bench) -> None:
+    """The server dies half-way through a result and comes back later: the result is written then, nothing is doubled."""
+    with server_bench.round() as (env, services):
+        life = _stopped(server_bench, env, Strike(_RESULTS[1], HOLD), _UNATTENDED)
+        server.crash()
+        life.signal(signal.SIGCONT)
+        for _ in range(2):
+            assert life.wait(20, "refused"), life.lines
+        server.start()
+        _all_out(server_bench, env)
+        life.signal(signal.SIGTERM)
+        _ends(server_bench, life, env, services)

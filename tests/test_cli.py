@@ -179,6 +179,35 @@ def test_check__code_and_json(folder: Path) -> None:
     assert run(folder, "check", "corner.txt", "--title-en", "Reading Corner Opens").returncode == 0
 
 
+def test_halt__is_shown_and_logged(folder: Path) -> None:
+    """A halt stands in list and show until it is lifted; who did either is in the office's log, with the account."""
+    key = run(folder, "add", "corner.txt", "--title-en", "Reading Corner Opens", "--as", "Lin").stdout.strip()
+    for step in (("submit", key, "--as", "Lin"), ("approve", key, "--as", "Chen"), ("schedule", key, "now")):
+        assert run(folder, *step).returncode == 0
+    assert run(folder, "halt", "--as", "Chen").returncode == 0
+    for looked in (("list",), ("show", key), ("channels",)):
+        text = run(folder, *looked).stdout
+        assert "To do: Everything was halted at" in text and "publisher unhalt" in text
+    assert run(folder, "worker", "--once").returncode == 0
+    assert json.loads(run(folder, "show", key, "--json").stdout)["stands"] == "halted (0 of 1 out)"
+    assert run(folder, "unhalt", "--as", "Lin").returncode == 0
+    lines = json.loads(run(folder, "log", "--json").stdout)
+    assert [(line["event"], line["by"]) for line in lines] == [
+        ("office.halted", "Chen"),
+        ("office.unhalted", "Lin"),
+    ]
+    assert all(line["account"] for line in lines)
+    assert run(folder, "channels", "resume", "website", "--as", "Lin").stdout == "website was not paused.\n"
+    assert run(folder, "worker", "--once").returncode == 0
+    assert "Nothing to do." in run(folder, "show", key).stdout
+    settled = run(folder, "resolve", f"{key}-r1-website-both", "--not-delivered")
+    assert settled.returncode == 1
+    assert (
+        f"is out, so there is nothing to settle; only what is uncertain is settled by hand. See: publisher show {key}"
+        in settled.stderr
+    )
+
+
 def test_init__private_and_usable(tmp_path: Path) -> None:
     """init writes a file only its owner can read, which loads as it is."""
     assert run(tmp_path, "init").returncode == 0

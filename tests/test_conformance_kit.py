@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -31,7 +31,7 @@ from publisher.channel import (
 )
 from publisher.http import HttpClient
 from publisher.testing.conformance_http import HttpConformance
-from publisher.testing.exchange import Request, Response
+from publisher.testing.exchange import At, Cut, Late, Request, Response
 from publisher.testing.loopback import LoopbackServer
 
 TOKEN = "t0ken-of-the-office"
@@ -409,6 +409,123 @@ class RefusesAnonymously(Right):
             raise DeliveryError(str(error)) from None
 
 
+class BelievesTheStatus(Right):
+    """Reads the first line of the answer, and takes a 200 in it for a post."""
+
+    async def publish(self, payload: Note, key: str) -> Receipt:
+        import asyncio
+        import json
+
+        body = json.dumps({"key": key, "text": payload.text}).encode()
+        split = urlsplit(self.settings.url)
+        head = f"POST /posts HTTP/1.1\r\nHost: {split.netloc}\r\nContent-Length: {len(body)}\r\n"
+        head += f"Authorization: Bearer {self.settings.token.get_secret_value()}\r\n\r\n"
+        reader, writer = await asyncio.open_connection(split.hostname, split.port)
+        try:
+            async with asyncio.timeout(self.settings.timeout):
+                writer.write(head.encode() + body)
+                line = await reader.readline()
+        except OSError:
+            line = b""
+        finally:
+            writer.transport.abort()
+        if not line.startswith(b"HTTP/1.1 200") or not line.endswith(b"\n"):
+            raise OutcomeUnknown("The service did not say that it has the post.")
+        return Receipt(Outcome.ACCEPTED, key)
+
+
+class TimeOutIsNothing(Right):
+    """Takes a service that says nothing in time for one that did nothing."""
+
+    async def publish(self, payload: Note, key: str) -> Receipt:
+        try:
+            return await super().publish(payload, key)
+        except OutcomeUnknown as error:
+            if "no whole answer within" in str(error):
+                raise Unavailable(str(error)) from None
+            raise
+
+
+class WaitsForEveryByte(Right):
+    """Has patience for each piece of an answer, and no end for the whole of it."""
+
+    async def publish(self, payload: Note, key: str) -> Receipt:
+        import httpx
+
+        headers = {"Authorization": f"Bearer {self.settings.token.get_secret_value()}"}
+        client = httpx.AsyncClient(timeout=self.settings.timeout, headers=headers, trust_env=False)
+        async with client:
+            try:
+                body = {"key": key, "text": payload.text}
+                answer = await client.post(f"{self.settings.url}/posts", json=body)
+                return self.receipt(answer.json(), key)
+            except (httpx.HTTPError, ValueError):
+                raise OutcomeUnknown("The service did not say that it has the post.") from None
+
+
+class ObeysAnyWait(Right):
+    """Tells any wait as the service said it, a past or an endless one too."""
+
+    async def publish(self, payload: Note, key: str) -> Receipt:
+        from datetime import timedelta
+
+        from publisher.channel import Throttled
+
+        response = await self.client.send(
+            "POST", "/posts", json={"key": key, "text": payload.text}, creates=True
+        )
+        said = response.headers.get("retry-after", "")
+        if response.status == 429 and said.lstrip("-").isdigit() and len(said) < 9:
+            raise Throttled("The service asks to wait.", timedelta(seconds=int(said)))
+        return await super().publish(payload, key)
+
+
+class ChecksByStatus(Right):
+    """Takes every 200 for a welcome."""
+
+    async def check(self) -> str:
+        response = await self.client.send("GET", "/me", creates=False)
+        self.client.raise_for_status(response, creates=False)
+        return "Signed in."
+
+
+class KeepsTheRawAnswer(Right):
+    """Keeps the answer in the receipt as it came, with what the service repeats of ours."""
+
+    async def publish(self, payload: Note, key: str) -> Receipt:
+        response = await self.client.send(
+            "POST", "/posts", json={"key": key, "text": payload.text}, creates=True
+        )
+        self.client.raise_for_status(response, creates=True)
+        return replace(self.receipt(self.read(response), key), raw=response.text)
+
+
+class PrintsTheToken(Right):
+    """Says to whoever reads its output with what it signs in."""
+
+    async def publish(self, payload: Note, key: str) -> Receipt:
+        print("signing in with", self.settings.token.get_secret_value())
+        return await super().publish(payload, key)
+
+
+class ForgetsLateActs(Right):
+    """Settles by itself that what was not answered was not done, and keeps to it."""
+
+    given_up: ClassVar[set[str]] = set()
+
+    async def publish(self, payload: Note, key: str) -> Receipt:
+        try:
+            return await super().publish(payload, key)
+        except OutcomeUnknown:
+            self.given_up.add(f"{self.settings.url}/{key}")
+            raise
+
+    async def find(self, key: str, payload: Note) -> Receipt | None:
+        if f"{self.settings.url}/{key}" in self.given_up:
+            return None
+        return await super().find(key, payload)
+
+
 WRONG: list[tuple[type[Right], str]] = [
     (Retries, "test_publish__trouble"),
     (SleepsOn429, "test_http_publish__asked_to_wait"),
@@ -433,6 +550,14 @@ WRONG: list[tuple[type[Right], str]] = [
     (IgnoresRetryAfter, "test_http_publish__asked_to_wait"),
     (QuietlyCannot, "test_retract__takes_it_back"),
     (RefusesAnonymously, "test_http_publish__status"),
+    (BelievesTheStatus, "test_http_publish__answer_lost"),
+    (TimeOutIsNothing, "test_publish__trouble"),
+    (WaitsForEveryByte, "test_http_publish__answer_lost"),
+    (ObeysAnyWait, "test_http_publish__asked_to_wait"),
+    (ChecksByStatus, "test_http_check__trouble_is_no_answer"),
+    (KeepsTheRawAnswer, "test_http_secret__in_a_right_answer"),
+    (PrintsTheToken, "test_publish__makes_one_post"),
+    (ForgetsLateActs, "test_publish__trouble"),
 ]
 
 
@@ -443,25 +568,63 @@ def runs(method: Any) -> Iterator[dict[str, Any]]:
         yield dict(zip((name for name, _ in marks), values, strict=True))
 
 
-def failures(suite: type[HttpConformance], name: str, folder: Path) -> list[str]:
-    """What each failing run of the case ``name`` says."""
-    found = []
+def failure(suite: type[HttpConformance], name: str, folder: Path) -> str:
+    """What the first failing run of the case ``name`` says; nothing where all pass."""
     for number, values in enumerate(runs(getattr(suite, name))):
         (place := folder / str(number)).mkdir()
         try:
             getattr(suite(), name)(tmp_path=place, **values)
         except (AssertionError, DeliveryError) as failure:
-            found.append(str(failure))
-    return found
+            return str(failure)
+    return ""
 
 
 @pytest.mark.parametrize(("wrong", "name"), WRONG, ids=[wrong.__name__ for wrong, _ in WRONG])
 def test_kit__catches(wrong: type[Right], name: str, tmp_path: Path) -> None:
     """The case that is there for this slip fails on it, and says in a sentence what the adapter did."""
     suite = type("Wrong", (Suite,), {"made": wrong})
-    found = failures(suite, name, tmp_path)
-    assert found
-    assert all(" " in sentence for sentence in found)
+    assert " " in failure(suite, name, tmp_path)
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["ended", "reset"])
+async def test_kit__cut_at_every_byte(tmp_path: Path, reset: bool) -> None:
+    """Whichever byte of the answer is the last to come, the outcome is unknown and the post is there."""
+    suite = Suite()
+    suite.start(tmp_path)
+    adapter = suite.adapter(10.0)
+    try:
+        await adapter.publish(Note("text"), "k")
+        whole = suite.server.answers[-1]
+        assert whole > 100
+        for kept in range(whole):
+            suite.server.inject(Cut(At.ACTED, kept, reset=reset), method="POST")
+            with pytest.raises(OutcomeUnknown):
+                await adapter.publish(Note("text"), "k")
+        suite.server.inject(Cut(At.ACTED, whole), method="POST")
+        assert (await adapter.publish(Note("text"), "k")).outcome is Outcome.CONFIRMED
+        assert list(suite.service.posts) == ["k"]
+    finally:
+        await adapter.close()
+        suite.stop()
+
+
+async def test_loopback__acts_when_nobody_waits_any_more(tmp_path: Path) -> None:
+    """A late act comes after the client has left and after as many other answers as were asked for."""
+    suite = Suite()
+    suite.start(tmp_path)
+    hasty, patient = suite.adapter(0.2), suite.adapter(10.0)
+    try:
+        suite.server.inject(Late(others=2), method="POST")
+        with pytest.raises(OutcomeUnknown):
+            await hasty.publish(Note("text"), "k")
+        for _ in range(2):
+            assert await patient.find("k", Note("text")) is None
+        suite.settle()
+        assert await patient.find("k", Note("text")) is not None
+    finally:
+        await hasty.close()
+        await patient.close()
+        suite.stop()
 
 
 def test_kit__every_case_has_its_sentence() -> None:

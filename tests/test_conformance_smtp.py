@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 from channels.smtp import SmtpAdapter, SmtpSettings
 from publisher.testing.bench import ACTED
 from publisher.testing.conformance import AdapterConformance, Step, Trouble
-from tests.test_smtp_failures import DROP, HANG, Scripted
+from tests.test_smtp_failures import DROP, HANG, Gone, Scripted
 
 PASSWORD = "pä55-wörd-授权码"
+LATE = "(late)"
 SCRIPTS = {
     Trouble.UNAVAILABLE: {"greeting": "421 busy"},
     Trouble.REJECTED: {"RCPT": "550 5.1.1 no such user"},
@@ -18,15 +20,31 @@ SCRIPTS = {
     Trouble.LOST_BEFORE: {"body": DROP},
     Trouble.LOST_AFTER: {"dot": DROP},
     Trouble.SILENT: {"dot": HANG},
+    Trouble.LATE: {"body": LATE},
 }
 """What the mail server does in each trouble, by the verb it answers."""
+
+
+class Belated(Scripted):
+    """A mail server that can also take a message only once the client has given up waiting."""
+
+    def _take(self, connection: socket.socket) -> None:
+        if self.script.get("body") != LATE:
+            super()._take(connection)
+            return
+        message = self._read_until(connection, b"\r\n.\r\n") + b"\r\n"
+        while connection.recv(100):
+            pass
+        self.messages.append(message)
+        self.reached.set()
+        raise Gone
 
 
 class TestSmtp(AdapterConformance):
     """The suite, over a mail server that follows a script."""
 
     def start(self, folder: Path) -> None:
-        self.server = Scripted({"AUTH": "235 welcome"}, extensions=("AUTH PLAIN",))
+        self.server = Belated({"AUTH": "235 welcome"}, extensions=("AUTH PLAIN",))
         self.secrets = (PASSWORD,)
 
     def stop(self) -> None:

@@ -89,6 +89,20 @@ def test_after_error__retry_after_is_obeyed() -> None:
     assert _after(Throttled("slow", timedelta(minutes=3))).due_at == NOW + timedelta(minutes=3)
 
 
+def test_after_error__a_wait_is_never_backwards() -> None:
+    """A service that asks to wait for less than nothing is tried again later, and not at once and for ever."""
+    for wait in (timedelta(seconds=-5), timedelta(days=-400), timedelta()):
+        move = _after(Throttled("slow", wait))
+        assert move.due_at is not None and move.due_at > NOW
+
+
+def test_after_error__a_wait_without_end_is_said() -> None:
+    """A service that asks to wait longer than anybody waits is not waited for: it fails, and its words are told."""
+    move = _after(Throttled("come back in a year", timedelta(days=365)))
+    assert move.to is State.FAILED
+    assert "come back in a year" in move.reason
+
+
 def test_after_error__uncertain_is_asked_at_once() -> None:
     """Where the channel can be asked it is asked now; where not, nothing is due and a person is needed."""
     assert _after(OutcomeUnknown("cut")).due_at == NOW
@@ -133,6 +147,14 @@ def test_after_failed_probe__asked_again() -> None:
     uncertain = replace(SENDING, state=State.UNCERTAIN, reason="cut")
     move = after_failed_probe(Unavailable("down"), uncertain, NOW, patience=Patience(), rng=random.Random(7))
     assert move.to is State.UNCERTAIN
+    assert move.due_at is not None and move.due_at > NOW
+
+
+def test_after_failed_probe__a_wait_is_never_backwards() -> None:
+    """Asking, too, is put off where the service asks to wait for less than nothing."""
+    uncertain = replace(SENDING, state=State.UNCERTAIN, reason="cut")
+    error = Throttled("slow", timedelta(seconds=-5))
+    move = after_failed_probe(error, uncertain, NOW, patience=Patience(), rng=random.Random(7))
     assert move.due_at is not None and move.due_at > NOW
 
 

@@ -13,11 +13,9 @@ from tests.toy import APPROVER, DOCUMENT, OFFICER, Office, office
 
 
 @pytest.fixture
-def bureau(tmp_path: Path) -> Office:
-    """An office on SQLite."""
-    store = Store.open(tmp_path / "home")
-    yield office(store, tmp_path / "home")
-    store.close()
+def bureau(store: Store, tmp_path: Path) -> Office:
+    """An office with a website and a channel that links to it, on both databases."""
+    return office(store, tmp_path / "home")
 
 
 def _submitted(bureau: Office) -> str:

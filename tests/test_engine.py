@@ -500,8 +500,8 @@ async def test_pause__five_failures_in_a_row(bureau: Office) -> None:
     await engine.stop()
     assert bureau.control.health()["site"].paused_at is not None
     assert sum("-site-" in key for key in tried) == 5
-    assert bureau.control.resume("site")
-    assert not bureau.control.resume("site")
+    assert bureau.control.resume("site", OFFICER)
+    assert not bureau.control.resume("site", OFFICER)
     bureau.service.refuse = []
     bureau.clock.forward(hours=2)
     await _work(bureau)
@@ -516,7 +516,7 @@ async def test_halt__stops_and_goes_on(bureau: Office) -> None:
     assert not bureau.control.halt(OFFICER)
     await _work(bureau)
     assert bureau.service.posts == []
-    assert bureau.control.unhalt()
+    assert bureau.control.unhalt(OFFICER)
     await _work(bureau)
     assert len(bureau.service.posts) == 2
 

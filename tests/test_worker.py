@@ -27,16 +27,16 @@ from tests.toy import APPROVER, DOCUMENT, OFFICER
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    """A desk over a real website, and the ``.env`` a worker process can read."""
+def desk(tmp_path: Path, database_url: str) -> Iterator[Desk]:
+    """A desk over a real website, and the ``.env`` a worker process can read; on both databases."""
     env = tmp_path / ".env"
     env.write_text(
         "PUBLISHER_CHANNELS=website\nWEBSITE_ADAPTER=static_site\nWEBSITE_FOLDER=site\n"
-        "WEBSITE_URL=https://news.example.org\n"
+        f"WEBSITE_URL=https://news.example.org\nPUBLISHER_DATABASE_URL={database_url}\n"
     )
     env.chmod(0o600)
     loaded = settings.load(env, {})
-    store = Store.open(loaded.home)
+    store = Store.open(loaded.home, loaded.office.database_url.get_secret_value())
     yield Desk(loaded, store, registry.build(loaded))
     store.close()
 

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from publisher import clock
-from publisher.delivery import Delivery
+from publisher.delivery import Delivery, State
 from publisher.store import Transaction
 from publisher.store.channels import Health
-from publisher.words import needs
+from publisher.store.workers import SILENT_AFTER
+from publisher.words import ToDo, needs
 
 
 class Kind(StrEnum):
@@ -27,7 +28,7 @@ class Kind(StrEnum):
     SILENT = "worker.silent"
 
 
-LATE = timedelta(minutes=5)
+LATE = SILENT_AFTER
 """A delivery later than this is overdue; a worker not seen for longer than this is silent."""
 TOLD_FOR = timedelta(days=7)
 """What failed or was missed, and is left as it is, is told for so long after it happened, and no longer."""
@@ -43,7 +44,7 @@ class Cause:
     kind: Kind
     subject: str
     what: str
-    to_do: str
+    to_do: ToDo
     since: datetime
 
     @property
@@ -73,8 +74,9 @@ def _stuck(tx: Transaction, zone: str, now: datetime, open_: list[str]) -> list[
     known = [cause.partition(":")[2] for cause in open_ if cause.startswith("delivery.")]
     found = tx.alerts.stuck(now - TOLD_FOR, known)
     return [
-        Cause(Kind(f"delivery.{d.state}"), d.key, _what(d, d.reason, since, zone), needs(d), since)
+        Cause(Kind(f"delivery.{d.state}"), d.key, _what(d, d.reason, since, zone), todo, since)
         for d, since in found
+        if (todo := needs(d)) is not None
     ]
 
 
@@ -84,12 +86,26 @@ def _overdue(
     if tx.channels.halted() is not None:
         return []
     resting = [name for name, health in standing.items() if _rests(health, pace[name], now)]
-    to_do = "Look whether the worker runs and what its log says; by hand: publisher worker --once"
-    return [
-        Cause(Kind.OVERDUE, d.key, _what(d, d.reason, d.due_at, zone), to_do, d.due_at)
-        for d in tx.alerts.overdue(now - LATE, resting)
-        if d.due_at is not None
-    ]
+    found = tx.alerts.overdue(now - LATE, resting)
+    if not found:
+        return []
+    by_hand = ("To send by hand what is due", "publisher worker --once")
+    if tx.workers.is_any_at_work(now):
+        to_do = ToDo("Look at what the worker's log says.", (by_hand,))
+    else:
+        to_do = ToDo("No worker is running; start one.", (("To start one", "publisher worker"), by_hand))
+    return [Cause(Kind.OVERDUE, d.key, _what(d, _late(d), since, zone), to_do, since) for d, since in found]
+
+
+def _late(delivery: Delivery) -> str:
+    """What was to be done with it; where that is to send it, why it was not done before, if it was tried."""
+    match delivery.state:
+        case State.UNCERTAIN:
+            return "it is not known whether it is out, and its channel was to be asked"
+        case State.SENDING:
+            return "the worker that was sending it is gone, so it is not known whether it is out"
+        case _:
+            return delivery.reason
 
 
 def _rests(health: Health, pace: int, now: datetime) -> bool:
@@ -101,12 +117,13 @@ def _rests(health: Health, pace: int, now: datetime) -> bool:
 def _paused(health: Health, zone: str) -> Cause:
     assert health.paused_at is not None
     what = f"{health.name}, since {clock.show(health.paused_at, zone)}{_because(health.reason)}"
-    to_do = f"Mend the cause; to let it go on at once: publisher channels resume {health.name}"
+    command = f"publisher channels resume {health.name}"
+    to_do = ToDo("Have the cause mended.", (("To let it go on at once", command),))
     return Cause(Kind.PAUSED, health.name, what, to_do, health.paused_at)
 
 
 def _silent(tx: Transaction, zone: str, now: datetime) -> list[Cause]:
-    to_do = "Look at its machine and its log; if no other worker runs: publisher worker"
+    to_do = ToDo("Look at its machine and its log.", (("If no other worker runs", "publisher worker"),))
     return [
         Cause(
             Kind.SILENT,

@@ -72,7 +72,9 @@ def _told(causes: Sequence[Cause], known: dict[str, Alert], now: datetime) -> li
     for kind in Kind:
         for phase in (Phase.OPENED, Phase.AGAIN):
             mine = [cause for cause in causes if cause.kind is kind and phases[cause.id] is phase]
-            lines = [f"{cause.what}\n  To do: {cause.to_do}" for cause in mine]
+            lines = [
+                "\n    ".join([f"{c.what}\n  To do: {c.to_do.what}", *c.to_do.lines()[1:]]) for c in mine
+            ]
             if mine:
                 notices.append(_notice(kind, phase, [cause.id for cause in mine], lines))
     return notices
@@ -111,7 +113,7 @@ _SAID = {
     Kind.UNCERTAIN: _Words(
         "It is not known whether a post is out",
         "It is not known whether {} posts are out",
-        "The channel gave no clear answer and cannot be asked. Nothing is sent again until a person has looked.",
+        "The channel gave no clear answer and cannot be asked. Nothing is sent again before a person has looked.",
         "An uncertain post is settled",
         "{} uncertain posts are settled",
     ),
@@ -139,7 +141,7 @@ _SAID = {
     Kind.OVERDUE: _Words(
         "A post is overdue",
         "{} posts are overdue",
-        "Its hour passed more than five minutes ago, and it has not been sent.",
+        "Its time came more than five minutes ago, and it has not been taken up.",
         "A post is no longer overdue",
         "{} posts are no longer overdue",
     ),
@@ -153,11 +155,16 @@ _SAID = {
     Kind.SILENT: _Words(
         "A worker has fallen silent",
         "{} workers have fallen silent",
-        "It did not end cleanly. What it was sending is looked into by the next worker.",
+        "It did not end cleanly. The next worker looks into what it was sending.",
         "A silent worker is heard again, or has ended cleanly",
         "{} silent workers are heard again, or have ended cleanly",
     ),
 }
+
+
+def headline(cause: Cause) -> str:
+    """What is said of one cause by itself."""
+    return _SAID[cause.kind].one
 
 
 def _notice(kind: Kind, phase: Phase, causes: list[str], lines: list[str]) -> Notice:

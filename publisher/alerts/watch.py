@@ -20,6 +20,8 @@ log = structlog.get_logger("publisher.alerts")
 
 _LIVE = timedelta(minutes=3)
 """A worker seen within this time is alive; the first of them by name does the telling."""
+_TURN = timedelta(minutes=10)
+"""Longer than any turn of telling takes; whoever began one before that has died over it."""
 
 T = TypeVar("T")
 
@@ -62,20 +64,29 @@ class Watch:
         """The worker ends cleanly."""
         await self._write(lambda tx, _: tx.workers.end(self._owner))
 
-    async def look(self) -> None:
-        """Opens, tells and closes alerts. What could not be told stays open and is told the next time."""
+    async def look(self) -> list[Notice]:
+        """Opens, tells and closes alerts; what was told. What could not be told stays open for the next time."""
         if self._teller is None:
-            return
+            return []
         plan = await self._write(self._plan)
-        for notice in plan.notices if plan else ():
-            if await self._teller.tell(notice.title, notice.body):
-                await self._write(partial(_settle, notice))
-                log.info(
-                    "an alert was told",
-                    event_name=f"alert.{notice.phase}",
-                    kind=str(notice.kind),
-                    causes=len(notice.causes),
-                )
+        if plan is None or not plan.notices:
+            return []
+        try:
+            return [notice for notice in plan.notices if await self._told(notice, self._teller)]
+        finally:
+            await self._write(lambda tx, _: tx.alerts.end_turn(self._owner))
+
+    async def _told(self, notice: Notice, teller: Teller) -> bool:
+        if not await teller.tell(notice.title, notice.body):
+            return False
+        await self._write(partial(_settle, notice))
+        log.info(
+            "an alert was told",
+            event_name=f"alert.{notice.phase}",
+            kind=str(notice.kind),
+            causes=len(notice.causes),
+        )
+        return True
 
     async def _write(self, work: Callable[[Transaction, datetime], T]) -> T | None:
         def written() -> T:
@@ -89,9 +100,11 @@ class Watch:
             return None
 
     def _plan(self, tx: Transaction, now: datetime) -> Plan | None:
-        """What to tell; ``None`` where another worker does it. New alerts are kept before anybody is told."""
+        """What to tell; ``None`` where another does it. New alerts are kept before anybody is told."""
         live = [owner for owner, seen_at in tx.workers.all().items() if now - seen_at < _LIVE]
         if live and min(live) != self._owner:
+            return None
+        if not tx.alerts.take_turn(self._owner, now, _TURN):
             return None
         open_ = tx.alerts.all()
         plan = decide(current(tx, self._pace, self._zone, now, [alert.cause for alert in open_]), open_, now)
@@ -100,6 +113,8 @@ class Watch:
         for cause in plan.dropped:
             if cause.startswith(f"{Kind.SILENT}:"):  # told for a day; its row is not needed any more
                 tx.workers.end(cause.partition(":")[2])
+        if not plan.notices:
+            tx.alerts.end_turn(self._owner)
         return plan
 
 

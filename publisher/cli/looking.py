@@ -5,57 +5,69 @@ from __future__ import annotations
 import argparse
 
 from publisher import clock
-from publisher.announcement import AnnouncementState
 from publisher.cli import output, words
-from publisher.cli.office import open_desk
-from publisher.delivery import DELIVERED
+from publisher.cli.office import open_control
 from publisher.desk import Dossier
+from publisher.store.log import Event
+from publisher.words import Report, ToDo, halted, unmanned
+
+_MOST = 10
+"""So many announcements that need a person are named below the list."""
 
 
 def list_all(arguments: argparse.Namespace) -> int:
     """All announcements."""
-    with open_desk(arguments) as desk:
-        dossiers = desk.all()
+    with open_control(arguments) as (control, desk):
         zone = desk.settings.office.timezone
+        outlook = control.outlook(zone)
+        reports = [Report(d.filed, d.deliveries, outlook) for d in desk.all()]
     if arguments.json:
-        output.as_json([_summary(dossier) for dossier in dossiers])
+        output.as_json([_summary(report) for report in reports])
         return 0
-    if not dossiers:
+    if not reports:
         print("There are no announcements yet. Bring one in: publisher add FILE")
-        return 0
-    rows = [
-        (
-            d.filed.key,
-            _standing(d),
-            clock.show(d.filed.publish_at.instant(), zone) if d.filed.publish_at else "",
-            d.filed.revision.title.zh or "(no Chinese title)",
-            d.filed.revision.title.en or "(no English title)",
+    else:
+        output.table(
+            ("Id", "Stands", f"Goes out ({zone})", "Chinese title", "English title"),
+            [_row(report, zone) for report in reports],
+            whole=("Id", "Stands"),
         )
-        for d in dossiers
-    ]
-    output.table(("Id", "Stands", "Goes out", "Chinese title", "English title"), rows)
+    output.todos([todo for todo in (halted(outlook), unmanned(outlook), _needing(reports)) if todo])
     return 0
 
 
-def _standing(dossier: Dossier) -> str:
-    if dossier.filed.state is not AnnouncementState.SCHEDULED:
-        return str(dossier.filed.state)
-    mine = [d for d in dossier.deliveries if d.revision == dossier.filed.number]
-    out = sum(d.state in DELIVERED for d in mine)
-    if out == len(mine):
-        return "published"
-    if any(words.needs(d) for d in mine):
-        return f"needs a person ({out} of {len(mine)} out)"
-    return f"publishing ({out} of {len(mine)} out)" if out else "scheduled"
+def _row(report: Report, zone: str) -> tuple[str, ...]:
+    filed, title = report.filed, report.filed.revision.title
+    hour = clock.show(filed.publish_at.instant(), zone).removesuffix(f" {zone}") if filed.publish_at else ""
+    hour = "once approved" if filed.at_once and not hour else hour
+    return (
+        filed.key,
+        report.standing(),
+        hour,
+        title.zh or "(no Chinese title)",
+        title.en or "(no English title)",
+    )
 
 
-def _summary(dossier: Dossier) -> dict[str, object]:
-    filed = dossier.filed
+def _needing(reports: list[Report]) -> ToDo | None:
+    keys = [report.filed.key for report in reports if report.needing]
+    if not keys:
+        return None
+    what = (
+        f"{len(keys)} announcements need a person." if len(keys) > 1 else "One announcement needs a person."
+    )
+    more = f" The {_MOST} newest are:" if len(keys) > _MOST else ""
+    return ToDo(what + more, tuple(("", f"publisher show {key}") for key in keys[:_MOST]))
+
+
+def _summary(report: Report) -> dict[str, object]:
+    filed = report.filed
     return {
         "id": filed.key,
         "revision": filed.number,
         "state": filed.state,
-        "stands": _standing(dossier),
+        "stands": report.standing(),
+        "needs_a_person": bool(report.needing),
         "title": {"zh": filed.revision.title.zh, "en": filed.revision.title.en},
         "publish_at": str(filed.publish_at) if filed.publish_at else "",
         "author": filed.author,
@@ -66,73 +78,80 @@ def _summary(dossier: Dossier) -> dict[str, object]:
 
 def show(arguments: argparse.Namespace) -> int:
     """One announcement: where it stands on each channel, and what to do."""
-    with open_desk(arguments) as desk:
+    with open_control(arguments) as (control, desk):
         dossier = desk.show(arguments.id)
-        zone = desk.settings.office.timezone
-    filed, seal = dossier.filed, dossier.seal
+        outlook = control.outlook(desk.settings.office.timezone)
+        report = Report(dossier.filed, dossier.deliveries, outlook, desk.log(arguments.id))
+    seal, todos = dossier.seal, report.todos()
     if arguments.json:
         approval = {"approver": seal.approver, "at": seal.at, "seal": seal.hash} if seal else None
-        data = _summary(dossier) | {"approval": approval}
-        output.as_json(data | {"deliveries": [words.delivery_data(d) for d in dossier.deliveries]})
+        data = _summary(report) | {"approval": approval, "to_do": [words.todo_data(todo) for todo in todos]}
+        output.as_json(data | {"deliveries": [words.delivery_data(d, report) for d in dossier.deliveries]})
         return 0
-    print(f"{filed.key}, revision {filed.number}: {_standing(dossier)}")
+    _print_head(dossier, report)
+    _print_deliveries(report)
+    print()
+    if todos:
+        output.todos(todos)
+    else:
+        output.lines([report.calm()], style="bold")
+    return 0
+
+
+def _print_head(dossier: Dossier, report: Report) -> None:
+    filed, seal, zone = dossier.filed, dossier.seal, report.outlook.zone
+    print(f"{filed.key}, revision {filed.number}: {report.standing()}")
     for language, text in (("zh", filed.revision.title.zh), ("en", filed.revision.title.en)):
-        print(f"  {language}  {text or '(no title yet)'}")
+        output.lines([f"{language}  {text or '(no title yet)'}"], indent=2)
     print(f"  written by {filed.author}" + (f", submitted by {filed.submitter}" if filed.submitter else ""))
     if seal:
         print(f"  approved by {seal.approver}, {clock.show(seal.at, zone)}, seal {seal.hash[:12]}")
     if filed.publish_at:
-        print(f"  goes out {clock.show(filed.publish_at.instant(), zone)}")
-    _print_deliveries(dossier, zone)
-    return 0
+        print(f"  planned for {clock.show(filed.publish_at.instant(), zone)}")
+    elif filed.at_once:
+        print("  goes out as soon as it is approved")
+    if rejected := report.sent_back:
+        output.lines([rejected], indent=2)
 
 
-def _print_deliveries(dossier: Dossier, zone: str) -> None:
-    rows = [
-        (
-            d.key,
-            words.state(d),
-            clock.show(d.due_at, zone) if d.due_at else "",
-            words.where(d) or d.reason,
-        )
-        for d in dossier.deliveries
-    ]
-    if rows:
-        output.table(("Delivery", "State", "Next step at", "Where, or why"), rows)
-    for delivery in dossier.deliveries:
-        if step := words.needs(delivery):
-            print(f"To do: {step}")
+def _print_deliveries(report: Report) -> None:
+    for delivery in report.deliveries:
+        print()
+        output.lines([f"{report.name(delivery)}: {report.state(delivery)}"], style="bold")
+        output.lines(filter(None, [*report.story(delivery), report.address(delivery)]), indent=2)
 
 
 def log(arguments: argparse.Namespace) -> int:
-    """Everything that happened."""
-    with open_desk(arguments) as desk:
-        events = desk.log(arguments.id)
+    """Everything that happened to an announcement, or without one to the office as a whole."""
+    with open_control(arguments) as (control, desk):
         zone = desk.settings.office.timezone
-        deliveries = {d.id: (d.key, d.channel) for d in desk.show(arguments.id).deliveries}
+        if arguments.id is None:
+            events, deliveries = control.log(), {}
+        else:
+            events = desk.log(arguments.id)
+            deliveries = {d.id: (d.key, d.channel) for d in desk.show(arguments.id).deliveries}
     if arguments.json:
-        output.as_json(
-            [
-                {
-                    "at": e.at,
-                    "event": e.name,
-                    "by": e.actor,
-                    "account": e.account,
-                    "delivery": deliveries.get(e.delivery or 0, (None, ""))[0],
-                    "attempt": e.attempt,
-                    **e.detail,
-                }
-                for e in events
-            ]
-        )
+        output.as_json([_event_data(e, deliveries.get(e.delivery or 0, ("", ""))[0]) for e in events])
+        return 0
+    if not events:
+        print("Nothing was halted or paused so far. The log of an announcement: publisher log ID")
         return 0
     rows = []
     for e in events:
         who = e.actor if e.account in ("", e.actor) else f"{e.actor} ({e.account})"
-        rows.append(
-            (clock.show(e.at, zone), who, words.event(e, deliveries.get(e.delivery or 0, ("", ""))[1]))
-        )
-    output.table(
-        (f"When ({zone})", "Who", "What"), [(when.removesuffix(f" {zone}"), *rest) for when, *rest in rows]
-    )
+        channel = deliveries.get(e.delivery or 0, ("", ""))[1]
+        rows.append((clock.show(e.at, zone).removesuffix(f" {zone}"), who, words.event(e, channel, zone)))
+    output.listing((f"When ({zone})", "Who", "What"), rows)
     return 0
+
+
+def _event_data(entry: Event, delivery: str) -> dict[str, object]:
+    return {
+        "at": entry.at,
+        "event": entry.name,
+        "by": entry.actor,
+        "account": entry.account,
+        "delivery": delivery or None,
+        "attempt": entry.attempt,
+        **entry.detail,
+    }

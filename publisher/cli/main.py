@@ -76,7 +76,7 @@ def _demo(made: argparse.ArgumentParser) -> None:
 
 
 def _channels(made: argparse.ArgumentParser) -> None:
-    _facts(made)
+    _acts(made)
     what = "check: sign in to every channel, publish nothing; resume: let a paused channel go on"
     made.add_argument("what", nargs="?", choices=["check", "resume"], help=what)
     made.add_argument("name", nargs="?", metavar="NAME", help="the channel to resume")
@@ -153,6 +153,23 @@ def _resolve(made: argparse.ArgumentParser) -> None:
     answer.add_argument("--not-delivered", action="store_true", help="it certainly is not; send it again")
 
 
+def _log(made: argparse.ArgumentParser) -> None:
+    _facts(made)
+    what = "an announcement; without it, halts and pauses, and who ended them"
+    made.add_argument("id", metavar="ID", nargs="?", help=what)
+
+
+def _alerts(made: argparse.ArgumentParser) -> None:
+    _facts(made)
+    made.add_argument(
+        "--tell",
+        action="store_true",
+        help="tell whom PUBLISHER_ALERTS names, once for each cause, again now and then while it lasts and once when "
+        "it is over, unless a live worker does; prints only what was told. For cron or a timer, on this machine, or "
+        "with PostgreSQL on another one: */5 * * * * publisher alerts --tell",
+    )
+
+
 def _worker(made: argparse.ArgumentParser) -> None:
     _facts(made)
     made.add_argument("--once", action="store_true", help="publish what is due, then end")
@@ -188,7 +205,16 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
     "worker": ("publishing:worker", "publish unattended, until it is stopped", _worker),
     "list": ("looking:list_all", "all announcements, the newest first", _facts),
     "show": ("looking:show", "where an announcement stands on each channel, and what to do", _one),
-    "log": ("looking:log", "everything that happened to an announcement, and who did it", _one),
+    "log": (
+        "looking:log",
+        "everything that happened to an announcement, or to the office as a whole, and who did it",
+        _log,
+    ),
+    "alerts": (
+        "watching:alerts",
+        "what somebody must be told of at this moment; code 1 if there is anything",
+        _alerts,
+    ),
 }
 """Every command: the function behind it (in ``publisher.cli``), its help, and what adds its options."""
 

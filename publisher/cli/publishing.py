@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 from dataclasses import asdict
+from datetime import datetime
 
 from publisher import clock, registry
 from publisher.cli import output, words
 from publisher.cli.office import load_settings, open_control, open_desk, person
-from publisher.delivery import DELIVERED
+from publisher.control import Control
+from publisher.delivery import DELIVERED, Delivery
 from publisher.desk import Desk
 from publisher.planning import Step
+from publisher.words import Report, needs, where
 
 
 def schedule(arguments: argparse.Namespace) -> int:
@@ -35,15 +38,24 @@ def schedule(arguments: argparse.Namespace) -> int:
 
 def cancel(arguments: argparse.Namespace) -> int:
     """Stops what has not begun; code 1 if something is out already."""
-    with open_desk(arguments) as desk:
+    with open_control(arguments) as (control, desk):
         out = desk.cancel(arguments.id, person(arguments))
+        report = _reported(desk, control, arguments.id)
     if arguments.json:
         output.as_json({"id": arguments.id, "state": "cancelled", "not_stopped": [d.channel for d in out]})
     else:
         print(f"{arguments.id} is cancelled.")
         for delivery in out:
-            print(f"Not stopped: {delivery.channel}, {words.state(delivery)}.")
+            print(f"Not stopped: {report.name(delivery)}, {report.state(delivery)}.")
+        if out:
+            print(f"What can still be done: publisher show {arguments.id}")
     return int(bool(out))
+
+
+def _reported(desk: Desk, control: Control, key: str) -> Report:
+    dossier = desk.show(key)
+    outlook = control.outlook(desk.settings.office.timezone)
+    return Report(dossier.filed, dossier.deliveries, outlook, desk.log(key))
 
 
 def correct(arguments: argparse.Namespace) -> int:
@@ -89,22 +101,31 @@ def halt(arguments: argparse.Namespace) -> int:
 def unhalt(arguments: argparse.Namespace) -> int:
     """Lets everything go on."""
     with open_control(arguments) as (control, _):
-        changed = control.unhalt()
+        changed = control.unhalt(person(arguments))
     if arguments.json:
         output.as_json({"halted": False})
     else:
-        print("Everything goes on; what is overdue goes out now." if changed else "Nothing was halted.")
+        print(
+            "Everything goes on; what is due goes out now, where it is not too late for it."
+            if changed
+            else "Nothing was halted."
+        )
     return 0
 
 
 def resolve(arguments: argparse.Namespace) -> int:
-    """Settles an uncertain delivery."""
-    with open_desk(arguments) as desk:
+    """Settles an uncertain delivery; what was known of it before, and what follows."""
+    with open_control(arguments) as (control, desk):
+        found = desk.uncertain(arguments.delivery)
+        before = _reported(desk, control, found.announcement)
         delivery = desk.resolve(arguments.delivery, arguments.delivered, person(arguments))
+        after = _reported(desk, control, found.announcement)
     if arguments.json:
-        output.as_json(words.delivery_data(delivery))
-    else:
-        print(f"{delivery.key} is settled: {words.state(delivery)}.")
+        output.as_json(words.delivery_data(delivery, after))
+        return 0
+    for report, one, title in ((before, found, "Known so far"), (after, delivery, "Settled")):
+        output.lines([f"{title}, {report.name(one)}: {report.state(one)}"], style="bold")
+        output.lines(filter(None, [*report.story(one), report.address(one)]), indent=2)
     return 0
 
 
@@ -136,16 +157,26 @@ def worker(arguments: argparse.Namespace) -> int:
         return asyncio.run(run(desk))
 
 
-def _report(desk: Desk, arguments: argparse.Namespace, due: object) -> int:
-    touched = [d for dossier in desk.all() for d in dossier.deliveries if d.attempt]
-    late = [d for d in touched if d.state not in DELIVERED and words.needs(d)]
+def _report(desk: Desk, arguments: argparse.Namespace, due: datetime | None) -> int:
+    zone = desk.settings.office.timezone
+    outlook = Control(desk.store, desk.channels).outlook(zone)
+    reports = [Report(dossier.filed, dossier.deliveries, outlook) for dossier in desk.all()]
+    touched = [(report, d) for report in reports for d in report.deliveries if d.attempt]
+    late = [d for _, d in touched if d.state not in DELIVERED and needs(d)]
     if arguments.json:
-        output.as_json({"next_due": due, "deliveries": [words.delivery_data(d) for d in touched]})
+        output.as_json({"next_due": due, "deliveries": [words.delivery_data(d) for _, d in touched]})
         return int(bool(late))
-    output.table(
-        ("Delivery", "State", "Where, or why"),
-        [(d.key, words.state(d), words.where(d) or d.reason) for d in touched],
+    output.listing(
+        ("Id", "Channel", "Stands", "Where, or why"),
+        [_line(report, delivery) for report, delivery in touched],
     )
     if due is not None:
-        print(f"Next due: {due}")
+        print(f"The next step comes at {clock.show(due, zone)}.")
+    for key in dict.fromkeys(delivery.announcement for delivery in late):
+        print(f"To do: publisher show {key}")
     return int(bool(late))
+
+
+def _line(report: Report, delivery: Delivery) -> tuple[str, str, str, str]:
+    told = where(delivery) or delivery.reason
+    return delivery.announcement, report.name(delivery), report.state(delivery), told

@@ -11,11 +11,12 @@ from pathlib import Path
 from publisher import reference
 from publisher.channel import DeliveryError
 from publisher.cli import output
-from publisher.cli.office import open_control
+from publisher.cli.office import open_control, person
 from publisher.desk import Desk
 from publisher.errors import NotAllowedError, PublisherError, UsageError
 from publisher.registry import AnyAdapter
 from publisher.store.channels import Health
+from publisher.words import Outlook, halted, pause, paused, unmanned
 
 
 def init(arguments: argparse.Namespace) -> int:
@@ -49,16 +50,15 @@ def channels(arguments: argparse.Namespace) -> int:
         )
     with open_control(arguments) as (control, desk):
         if arguments.name:
-            return _resume(arguments, control.resume(arguments.name))
+            return _resume(arguments, control.resume(arguments.name, person(arguments)))
+        zone = desk.settings.office.timezone
         answers = asyncio.run(_ask(desk.channels)) if arguments.what else {}
         rows = [_row(desk, name, health, answers.get(name)) for name, health in control.health().items()]
-        halt = control.halted()
+        outlook = control.outlook(zone)
     if arguments.json:
         output.as_json(rows)
     else:
-        _print_channels(rows)
-        if halt:
-            print(f"Everything is halted, by {halt.actor}. To go on: publisher unhalt")
+        _print_channels(rows, outlook)
     return int(any(not ready for ready, _ in answers.values()))
 
 
@@ -66,7 +66,7 @@ def _resume(arguments: argparse.Namespace, changed: bool) -> int:
     if arguments.json:
         output.as_json({"channel": arguments.name, "paused": False})
     else:
-        print(f"{arguments.name} goes on." if changed else f"{arguments.name} was not paused.")
+        print(f"{arguments.name} goes on now." if changed else f"{arguments.name} was not paused.")
     return 0
 
 
@@ -84,7 +84,7 @@ def _row(desk: Desk, name: str, health: Health, answer: tuple[bool, str] | None)
     return row | ({"ready": answer[0], "answer": answer[1]} if answer else {})
 
 
-def _print_channels(rows: list[dict[str, object]]) -> None:
+def _print_channels(rows: list[dict[str, object]], outlook: Outlook) -> None:
     headers = ["Channel", "Adapter", "Kind", "Languages", "Layout", "Others link to it"]
     checked = "answer" in rows[0]
     headers.append("Ready" if checked else "Stands")
@@ -95,12 +95,13 @@ def _print_channels(rows: list[dict[str, object]]) -> None:
         if checked:
             cell.append(f"{'yes' if row['ready'] else 'NO'}: {row['answer']}")
         else:
-            cell.append(f"PAUSED: {row['paused']}" if row["paused"] else "works")
+            cell.append("paused" if outlook.pause(str(row["channel"])) else "works")
         cells.append(cell)
     output.table(headers, cells)
-    for row in rows:
-        if row["paused"]:
-            print(f"To let it go on at once: publisher channels resume {row['channel']}")
+    names = [str(row["channel"]) for row in rows]
+    output.lines(sentence for name in names for sentence in pause(outlook, name))
+    found = [halted(outlook), unmanned(outlook), *(paused(outlook, name) for name in names)]
+    output.todos(todo for todo in found if todo)
 
 
 async def _ask(built: Mapping[str, AnyAdapter]) -> dict[str, tuple[bool, str]]:

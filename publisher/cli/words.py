@@ -1,67 +1,32 @@
-"""What a delivery's state means, in words an officer reads, and what there is to do."""
+"""The log's sentences, and deliveries as plain data; what a state means and asks for is in ``publisher.words``."""
 
 from __future__ import annotations
 
-from publisher.delivery import DELIVERED, Action, Delivery, State
+from collections import defaultdict
+from datetime import datetime
+
+from publisher import clock
+from publisher.delivery import Delivery
 from publisher.store.log import Event
-from publisher.words import needs as needs
-
-_MEANING = {
-    State.WAITING: "waiting",
-    State.SENDING: "being sent",
-    State.UNCERTAIN: "uncertain",
-    State.ACCEPTED: "sent",
-    State.CONFIRMED: "published",
-    State.FAILED: "failed",
-    State.PARKED: "needs a person",
-    State.CANCELLED: "cancelled",
-    State.MISSED: "missed",
-    State.SUPERSEDED: "replaced by a newer revision",
-}
+from publisher.words import Report, ToDo, needs, where
 
 
-_DONE = {Action.UPDATE: "changed", Action.RETRACT: "taken back"}
-
-
-def state(delivery: Delivery) -> str:
-    """The state in words."""
-    if delivery.state in DELIVERED and delivery.action in _DONE:
-        return _DONE[delivery.action]
-    if delivery.state is State.WAITING and delivery.attempt:
-        return "waiting to try again"
-    if delivery.state is State.WAITING and delivery.due_at is None:
-        return "waiting for the link"
-    return _MEANING[delivery.state]
-
-
-def where(delivery: Delivery) -> str:
-    """Where the post can be seen; for a channel without addresses, its id."""
-    if delivery.receipt is None:
-        return ""
-    return delivery.receipt.links.both if delivery.receipt.links else delivery.receipt.id
-
-
-def event(entry: Event, channel: str) -> str:
-    """One line of the log as a sentence; ``channel`` is the delivery's channel, where it is about one."""
-    known = _EVENTS.get(entry.name)
+def event(entry: Event, channel: str, zone: str) -> str:
+    """One line of the log as a sentence, with times in ``zone``; ``channel`` is that of the delivery it is about."""
+    known = EVENTS.get(entry.name)
+    channel = channel or str(entry.detail.get("channel", ""))
     if known is None:
         return f"{channel}: {entry.name}" if channel else entry.name
-    detail = {
-        "reason": "",
-        "url": "",
-        "id": "",
-        "why": "",
-        "hour": "",
-        "number": "",
-        "source": "",
-        "due_at": "",
-    }
-    channel = channel or str(entry.detail.get("channel", ""))
-    sentence = known.format(attempt=entry.attempt or 0, **{**detail, **entry.detail, "channel": channel})
-    return sentence.removesuffix(": ").removesuffix(" at ").rstrip()
+    if entry.name == "channel.resumed" and entry.account:
+        known = "{channel} was let go on by hand"
+    given = defaultdict(str, {name: str(value) for name, value in entry.detail.items()})
+    if instant := given.get("instant"):
+        given["hour"] = clock.show(datetime.fromisoformat(instant), zone)
+    given |= {"attempt": str(entry.attempt or 0), "channel": channel, "who": entry.actor}
+    return known.format_map(given).removesuffix(": ").rstrip()
 
 
-_EVENTS = {
+EVENTS = {
     "revision.added": "Revision {number} filed ({source})",
     "revision.submitted": "Revision {number} submitted for approval",
     "revision.approved": "Revision {number} approved; the text of every channel is sealed",
@@ -70,34 +35,38 @@ _EVENTS = {
     "announcement.cancelled": "Cancelled",
     "announcement.corrected": "Correction ordered: revision {number} replaces what is out",
     "announcement.retracted": "Retraction ordered: what is out is taken back",
-    "channel.paused": "{channel} is paused: {reason}",
+    "office.halted": "Everything halted; nothing goes out",
+    "office.unhalted": "The halt lifted; everything goes on",
+    "channel.paused": "{channel} is paused and tried every ten minutes: {reason}",
     "channel.resumed": "{channel} works again",
-    "delivery.repeated": "{channel}: the worker stopped; done again, which changes nothing twice",
     "attempt.started": "{channel}: sending (attempt {attempt})",
     "probe.started": "{channel}: asking whether the post is there",
     "delivery.accepted": "{channel}: sent, the service has taken it over: {url}",
     "delivery.confirmed": "{channel}: published: {url}",
-    "delivery.retried": "{channel}: did not work, will be tried again: {reason}",
-    "delivery.failed": "{channel}: failed: {reason}",
+    "delivery.retried": "{channel}: did not work, is tried again by itself: {reason}",
+    "delivery.repeated": "{channel}: the worker stopped, so it is done again, which does no harm",
+    "delivery.failed": "{channel}: failed, not tried again by itself: {reason}",
     "delivery.rejected": "{channel}: refused: {reason}",
     "delivery.parked": "{channel}: stopped, a person must act: {reason}",
     "delivery.uncertain": "{channel}: it is not known whether the post is out: {reason}",
-    "delivery.not_found_yet": "{channel}: not found yet; asked again later, before it is believed",
-    "delivery.not_there": "{channel}: certainly not published; it is sent again",
-    "delivery.probe_failed": "{channel}: could not be asked; asked again later: {reason}",
-    "delivery.released": "{channel}: the link is known, it may go out",
+    "delivery.not_found_yet": "{channel}: not there yet; asked again later, before that is believed",
+    "delivery.not_there": "{channel}: certainly not published, so it is sent again",
+    "delivery.probe_failed": "{channel}: could not be asked, is asked again later: {reason}",
+    "delivery.released": "{channel}: the link is known, so it may go out",
     "delivery.scheduled": "{channel}: set to the new hour",
     "delivery.cancelled": "{channel}: cancelled",
-    "delivery.missed": "{channel}: missed, {reason}",
+    "delivery.missed": "{channel}: missed its hour and held back: {reason}",
     "delivery.superseded": "{channel}: replaced by a newer revision",
     "delivery.resolved": "{channel}: settled by hand: {url}{reason}",
     "delivery.late_result": "{channel}: an answer came too late and changed nothing",
 }
+"""A sentence for every event that is written; a name in braces is filled in from the event's detail."""
 
 
-def delivery_data(delivery: Delivery) -> dict[str, object]:
-    """A delivery as plain data."""
-    return {
+def delivery_data(delivery: Delivery, report: Report | None = None) -> dict[str, object]:
+    """A delivery as plain data; with the ``report`` of its announcement, also what is told of it."""
+    need = report.need(delivery) if report else needs(delivery)
+    data: dict[str, object] = {
         "key": delivery.key,
         "channel": delivery.channel,
         "scope": delivery.scope,
@@ -106,5 +75,11 @@ def delivery_data(delivery: Delivery) -> dict[str, object]:
         "attempt": delivery.attempt,
         "where": where(delivery),
         "reason": delivery.reason,
-        "needs": needs(delivery),
+        "needs": str(need) if need else "",
     }
+    return data | ({"stands": report.state(delivery), "told": report.story(delivery)} if report else {})
+
+
+def todo_data(todo: ToDo) -> dict[str, object]:
+    """What a person must do as plain data."""
+    return {"what": todo.what, "commands": [command for _, command in todo.commands]}

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Select, delete, insert, select, update
+from sqlalchemy import Connection, Select, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from publisher.delivery import Delivery, State
@@ -106,6 +106,7 @@ class Alerts:
         """
         due, until = deliveries.c.due_at, deliveries.c.lease_until
         idle = select(deliveries).where(OPEN, due < before, deliveries.c.channel.not_in(resting))
+        idle = idle.where(or_(until.is_(None), until < before))
         left = select(deliveries).where(until.is_not(None), until < before)
         left = left.where(deliveries.c.state == State.SENDING)
         found = []

@@ -9,13 +9,14 @@ import asyncio
 import base64
 import functools
 import inspect
+import io
 import logging
 import threading
 import time
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -76,6 +77,8 @@ class Trouble(StrEnum):
     """It does what was asked, and breaks off before it says so."""
     SILENT = "silent after acting"
     """It does what was asked, and says nothing more."""
+    LATE = "acting late"
+    """It says nothing, and does what was asked once we have given up waiting."""
 
 
 MEANS: Mapping[Trouble, type[DeliveryError]] = {
@@ -86,10 +89,13 @@ MEANS: Mapping[Trouble, type[DeliveryError]] = {
     Trouble.LOST_BEFORE: OutcomeUnknown,
     Trouble.LOST_AFTER: OutcomeUnknown,
     Trouble.SILENT: OutcomeUnknown,
+    Trouble.LATE: OutcomeUnknown,
 }
 """The error each trouble must end in, for a request that may change something."""
-ACTED = frozenset({Trouble.LOST_AFTER, Trouble.SILENT})
-"""The troubles after which the service has done what was asked."""
+ACTED = frozenset({Trouble.LOST_AFTER, Trouble.SILENT, Trouble.LATE})
+"""The troubles after which the service has done what was asked, or does it yet."""
+_QUIET = frozenset({Trouble.SILENT, Trouble.LATE})
+"""The troubles that last until we give up."""
 
 
 def must(holds: object, otherwise: str) -> None:
@@ -165,7 +171,7 @@ class Bench(ABC):
 
     def connect(self, trouble: Trouble | None = None, *, hasty: bool = False) -> AnyAdapter:
         """An adapter that is closed at the end of the case; with little patience for a silent service."""
-        adapter = self.adapter(HASTE if hasty or trouble is Trouble.SILENT else PATIENCE)
+        adapter = self.adapter(HASTE if hasty or trouble in _QUIET else PATIENCE)
         self._made.append(adapter)
         self._seen += [repr(adapter), repr(adapter.settings), repr(vars(adapter))]
         return adapter
@@ -225,17 +231,18 @@ class Bench(ABC):
         """Runs a case; then nothing that could be seen may hold a secret, and nothing may have slept."""
         self._made: list[AnyAdapter] = []
         self._seen: list[str] = []
-        with _logged() as lines, _awake() as sleeps:
+        said = io.StringIO()
+        with _logged() as lines, _awake() as sleeps, redirect_stdout(said), redirect_stderr(said):
             try:
                 await check
             finally:
                 for adapter in self._made:
                     await adapter.close()
         must(not sleeps, f"The adapter slept ({sleeps}); waiting is the worker's business.")
-        everything = "\n".join([*self._seen, *lines]).lower()
+        everything = "\n".join([*self._seen, *lines, said.getvalue()]).lower()
         for secret in self.secrets:
             shown = any(form.lower() in everything for form in _forms(secret))
-            must(not shown, "A secret is in a log, an error, a receipt or a repr.")
+            must(not shown, "A secret is in a log, an output, an error, a receipt or a repr.")
 
 
 def _forms(secret: str) -> set[str]:

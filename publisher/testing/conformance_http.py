@@ -28,43 +28,66 @@ from publisher.testing.exchange import (
     Answer,
     At,
     Cut,
+    Echo,
     Endless,
     Fault,
+    Late,
     Raw,
     Request,
     Response,
     Stall,
     Trickle,
     Truncated,
+    Where,
 )
 from publisher.testing.loopback import LoopbackServer
 
 Errors = tuple[type[DeliveryError], ...]
 
-ACTED: tuple[Fault, ...] = (
+_PACE = 0.01
+"""Seconds between the bytes of an answer that takes its time: each comes soon, the whole one too late."""
+LOST: tuple[Fault, ...] = (
     Cut(At.ACTED),
+    Cut(At.ACTED, Where.MIDDLE),
     Stall(At.ACTED),
     Truncated(20),
     Truncated(0),
-    Trickle(0.05),
+    Trickle(_PACE),
     Endless(),
 )
 """The service has acted, and its answer is lost."""
+ACTED: tuple[Fault, ...] = (
+    *LOST,
+    *(Cut(At.ACTED, where) for where in Where if where not in (Where.NOWHERE, Where.MIDDLE)),
+    *(Cut(At.ACTED, where, reset=True) for where in (Where.NOWHERE, Where.HEADERS, Where.MIDDLE)),
+    *(Stall(At.ACTED, where) for where in (Where.STATUS, Where.HEADERS, Where.MIDDLE)),
+    Trickle(_PACE, Where.NOWHERE),
+)
+"""The same at every kind of place in the answer, which matters most for a post."""
 _PAGE = Answer(Response.html("<h1>An error has occurred</h1>"))
 _NO_ANSWERS = (
     Response(200),
-    *(Response(200, data) for data in (b"[]", b"{}", b"null", b'{"id": {}, "url": 7}')),
+    *(Response(200, data) for data in (b"[]", b"{}", b"null", b'{"id": {}, "url": 7}', b"[" * 99_999)),
+    Response(200, b"not packed", {"Content-Encoding": "gzip"}),
 )
+_NEVER_FINAL = Raw(b"", more=b"HTTP/1.1 100 Continue\r\n\r\n" * 99)
+"""A server that asks for ever to go on."""
 NOT_ACTED: tuple[Fault, ...] = (
     *(fault(at) for at in (At.CONNECTED, At.READ) for fault in (Cut, Stall)),
     Raw(b"garbage\r\n\r\n"),
     Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"),
+    Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}"),
+    Raw(b"HTTP/1.1 200 OK\r\n", more=b"X-More: and more\r\n" * 99),
+    _NEVER_FINAL,
     _PAGE,
     *map(Answer, _NO_ANSWERS),
 )
 """The service has not acted, and what it says does not tell: an error page with status 200 among them."""
 UNREADABLE: tuple[Fault, ...] = (
     *(Cut(At.CONNECTED), Cut(At.READ), Stall(At.READ), Truncated(9), Endless(), _PAGE, Answer(Response(200))),
+    *(Cut(At.ACTED, where) for where in (Where.STATUS, Where.HEADERS, Where.MIDDLE, Where.LAST)),
+    *(Cut(At.ACTED, Where.MIDDLE, reset=True), Stall(At.ACTED, Where.MIDDLE), Raw(b"HTTP/1.1 2")),
+    Answer(Response(200, b"[" * 99_999)),
     *(Answer(Response.json({"error": "x"}, status)) for status in (500, 503)),
 )
 """Answers to a question that are no answer."""
@@ -76,7 +99,28 @@ MEANING: Mapping[int, Errors] = {
 }  # fmt: skip
 """What a status may end in, where the request may change something."""
 REDIRECTS = (301, 302, 303, 307, 308)
-_SILENT = (Stall, Trickle, Endless)
+LONGEST_WAIT = timedelta(days=1)
+"""However long a service asks to wait, a delivery cannot wait for more."""
+_A_WHILE = timedelta(seconds=120)
+
+
+def _is_silent(fault: Fault) -> bool:
+    """Whether only our own patience ends it."""
+    return isinstance(fault, Stall | Late | Trickle | Endless) or fault == _NEVER_FINAL
+
+
+WAITS: Mapping[str, str] = {
+    "seconds": "120", "zero": "0", "negative": "-120", "fraction": "1.5", "days": "2592000", "a lifetime": "9" * 11,
+    "absurd": "9" * 99, "garbage": "soon", "empty": "",
+}  # fmt: skip
+"""What Retry-After may say besides a date."""
+
+
+def _retry_after(form: str) -> Mapping[str, str]:
+    dates = {"date": _A_WHILE, "past date": -_A_WHILE, "far date": timedelta(days=40_000)}
+    if form in dates:
+        return {"Retry-After": format_datetime(clock.now() + dates[form], usegmt=True)}
+    return {"Retry-After": WAITS[form]} if form in WAITS else {}
 
 
 def _short(value: object) -> str:
@@ -108,7 +152,8 @@ class HttpConformance(AdapterConformance):
 
     def settle(self) -> None:
         """Returns once the request that makes a post has been worked on."""
-        self.server.wait_until_acted()
+        method, path = self.creates
+        self.server.wait_until_acted(method=method, path=path)
 
     def inject(self, trouble: Trouble, step: Step) -> None:
         """The trouble, as HTTP has it."""
@@ -156,22 +201,39 @@ class HttpConformance(AdapterConformance):
         self.fail(Answer(Response.html("<h1>nginx</h1>", status)), Step.PUBLISH)
         await self.refusal(adapter.publish(self._payload(adapter), KEY), *self.meaning[status])
 
-    @pytest.mark.parametrize("form", ["seconds", "date", "none", "garbage"])
+    @pytest.mark.parametrize("form", [*WAITS, "date", "past date", "far date", "none"])
     @case
     async def test_http_publish__asked_to_wait(self, form: str) -> None:
-        """The wait is read from Retry-After, in seconds or as a date; nobody waits inside the adapter."""
-        until = format_datetime(clock.now() + timedelta(seconds=120), usegmt=True)
-        values = {"seconds": "120", "date": until, "garbage": "soon"}
-        headers = {"Retry-After": values[form]} if form in values else {}
+        """The wait is read from Retry-After where that says one, within bounds; nobody waits inside the adapter."""
         adapter = self.connect()
-        self.fail(Answer(Response.json({"error": "Too many"}, 429, headers)), Step.PUBLISH)
+        self.fail(Answer(Response.json({"error": "Too many"}, 429, _retry_after(form))), Step.PUBLISH)
         error = await self.refusal(adapter.publish(self._payload(adapter), KEY), Throttled)
         told = error.retry_after if isinstance(error, Throttled) else None
         if form in ("seconds", "date"):
-            near = told is not None and abs(told - timedelta(seconds=120)) < timedelta(seconds=10)
+            near = told is not None and abs(told - _A_WHILE) < timedelta(seconds=10)
             must(near, f"Retry-After said 120 seconds ({form}), and the adapter says {told}.")
-        must(told is None or told >= timedelta(), f"The adapter says to wait {told}.")
+        bounded = told is None or timedelta() <= told <= LONGEST_WAIT
+        must(bounded, f"The adapter says to wait {told} ({form}).")
         must(self.asked() == 1, f"Asked to wait, the adapter asked {self.asked()} times.")
+
+    @pytest.mark.parametrize("form", ["seconds", "date", "negative", "garbage"])
+    @case
+    async def test_http_publish__busy(self, form: str) -> None:
+        """A 503 that says how long to wait is waited for, or nobody knows; it is no reason to ask again at once."""
+        adapter = self.connect()
+        self.fail(Answer(Response.json({"error": "Busy"}, 503, _retry_after(form))), Step.PUBLISH)
+        await self.refusal(adapter.publish(self._payload(adapter), KEY), *self.meaning[503])
+        must(self.asked() == 1, f"Answered 503, the adapter asked {self.asked()} times.")
+
+    # --- Check ---------------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("fault", UNREADABLE, ids=_short)
+    @case
+    async def test_http_check__trouble_is_no_answer(self, fault: Fault) -> None:
+        """A service that cannot be understood is not one that lets us in."""
+        adapter = self.connect(hasty=_is_silent(fault))
+        self.fail(fault, Step.CHECK)
+        await self.refusal(adapter.check(), *NAMED)
 
     # --- Find ----------------------------------------------------------------------------------------
 
@@ -183,13 +245,15 @@ class HttpConformance(AdapterConformance):
         self.skip_unless(patient.can_find, "The service cannot be asked.")
         payload = self._payload(patient)
         await self.receipt(patient.publish(payload, KEY))
-        adapter = self.connect(hasty=isinstance(fault, _SILENT))
+        adapter = self.connect(hasty=_is_silent(fault))
         self.fail(fault, Step.FIND)
         await self.refusal(adapter.find(KEY, payload), Unavailable, Throttled, OutcomeUnknown)
 
     # --- Update and retract --------------------------------------------------------------------------
 
-    @pytest.mark.parametrize("fault", [*ACTED, *NOT_ACTED], ids=_short)
+    @pytest.mark.parametrize(
+        "fault", [*LOST, *(fault for fault in NOT_ACTED if fault != _NEVER_FINAL)], ids=_short
+    )
     @pytest.mark.parametrize("step", [Step.UPDATE, Step.RETRACT])
     @case
     async def test_http_change__answer_lost(self, step: Step, fault: Fault) -> None:
@@ -197,7 +261,7 @@ class HttpConformance(AdapterConformance):
         patient = self.connect()
         self._need_change(patient, step)
         made = await self.receipt(patient.publish(self._payload(patient), KEY))
-        adapter = self.connect(hasty=isinstance(fault, _SILENT))
+        adapter = self.connect(hasty=_is_silent(fault))
         self.fail(fault, step)
         await self.refusal(self.change(adapter, step, made), OutcomeUnknown)
         await self.receipt(self.change(patient, step, made))
@@ -249,10 +313,21 @@ class HttpConformance(AdapterConformance):
         self.fail(Answer(Response.json({"error": f"Bearer {secret}"}, status, headers)), Step.PUBLISH)
         await self.refusal(adapter.publish(self._payload(adapter), KEY), *NAMED)
 
+    @pytest.mark.parametrize("step", [Step.CHECK, Step.PUBLISH, Step.FIND, Step.UPDATE, Step.RETRACT])
+    @case
+    async def test_http_secret__in_a_right_answer(self, step: Step) -> None:
+        """A service that repeats our secret where all went well does not bring it into a receipt."""
+        adapter = self.connect()
+        call = await self._step(adapter, step)
+        if step is Step.FIND:
+            await self.receipt(adapter.publish(self._payload(adapter), KEY))
+        self.fail(Echo(" ".join(self.secrets)), step)
+        must(await self.answered(call()), f"{step} of a right answer gave nothing.")
+
     # --- The ways the cases share --------------------------------------------------------------------
 
     async def _doubtful(self, fault: Fault, *, acted: bool) -> None:
-        adapter = self.connect(hasty=isinstance(fault, _SILENT))
+        adapter = self.connect(hasty=_is_silent(fault))
         payload = self._payload(adapter)
         self.fail(fault, Step.PUBLISH)
         await self.refusal(adapter.publish(payload, KEY), OutcomeUnknown)
@@ -285,4 +360,5 @@ _FAULTS: Mapping[Trouble, Fault] = {
     Trouble.LOST_BEFORE: Cut(At.READ),
     Trouble.LOST_AFTER: Cut(At.ACTED),
     Trouble.SILENT: Stall(At.ACTED),
+    Trouble.LATE: Late(),
 }

@@ -62,18 +62,58 @@ class At(Enum):
     ACTED = "acted"
 
 
+class Where(Enum):
+    """Places in an answer, for those who do not know its length; any other one is a number of bytes."""
+
+    NOWHERE = "before its first byte"
+    FIRST = "after its first byte"
+    STATUS = "in the status line"
+    HEADERS = "in the headers"
+    BODY = "before the body"
+    MIDDLE = "in the body"
+    LAST = "before its last byte"
+
+    def offset(self, head: bytes, body: bytes) -> int:
+        """How many bytes of ``head`` and ``body`` come before this place."""
+        line = head.find(b"\r\n") + 2
+        places = {
+            Where.NOWHERE: 0,
+            Where.FIRST: 1,
+            Where.STATUS: line // 2,
+            Where.HEADERS: (line + len(head)) // 2,
+            Where.BODY: len(head),
+            Where.MIDDLE: len(head) + len(body) // 2,
+            Where.LAST: len(head) + len(body) - 1,
+        }
+        return places[self]
+
+
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The connection breaks."""
+    """The connection breaks.
+
+    Where the handler has acted, ``after`` so many bytes of its answer, or at that place in it. ``reset`` breaks it off
+    with an error instead of an end.
+    """
 
     at: At
+    after: int | Where = Where.NOWHERE
+    reset: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """Nothing more is heard until the client leaves or the server stops."""
+    """Nothing more is heard until the client leaves or the server stops; ``after`` as for :class:`Cut`."""
 
     at: At
+    after: int | Where = Where.NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """The handler acts only once the client has given up and ``others`` more requests have been answered."""
+
+    others: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +132,10 @@ class Truncated:
 
 @dataclass(frozen=True, slots=True)
 class Trickle:
-    """The handler acts; the body comes a byte every ``pace`` seconds."""
+    """The handler acts; its answer comes a byte every ``pace`` seconds, from ``after`` so many bytes on."""
 
     pace: float
+    after: int | Where = Where.BODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +147,18 @@ class Endless:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """These bytes are sent as they are; the handler does not act."""
+    """These bytes are sent as they are, and then ``more`` of them for ever; the handler does not act."""
 
     data: bytes
+    more: bytes = b""
 
 
-Fault = Cut | Stall | Answer | Truncated | Trickle | Endless | Raw
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """The handler acts; its answer is right, and repeats ``text`` in a header and, in a JSON object, in a field."""
+
+    text: str = field(repr=False)
+
+
+Fault = Cut | Stall | Late | Answer | Truncated | Trickle | Endless | Raw | Echo
 """The ways an exchange can go wrong."""

@@ -31,7 +31,14 @@ def install(name: str) -> None:
                     "UPDATE deliveries SET state = 'waiting', lease_until = NULL WHERE state = 'sending'"
                 )
         elif statement.startswith(("UPDATE deliveries", "SELECT deliveries.lease_until")) and not many:
-            given = tuple("waiting" if value == _INSTEAD[name] else value for value in given)
+            given = _without(given, _INSTEAD[name])
         return statement, given
 
     event.listen(Engine, "before_cursor_execute", rewrite, retval=True)
+
+
+def _without(given: Any, state: str) -> Any:
+    """The parameters of a statement, in order for SQLite and by name for PostgreSQL, that never say ``state``."""
+    if isinstance(given, dict):
+        return {name: "waiting" if value == state else value for name, value in given.items()}
+    return tuple("waiting" if value == state else value for value in given)

@@ -14,28 +14,45 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, Pool, event
 from sqlalchemy.engine.default import DefaultDialect
 
 from channels.smtp.wire import Wire
+from tests.chaos import clocks
 
 KILL, PAUSE, TELL, COMMITTING = "kill", "pause", "tell", "committing"
+HOLD, SEVER, BACK, FORWARD = "hold", "sever", "back", "forward"
+_TURNS = {BACK: timedelta(hours=-1), FORWARD: timedelta(hours=1)}
 _WRITES = re.compile(r'(INSERT INTO|UPDATE|DELETE FROM)\s+"?(\w+)')
 _KEY = re.compile(r"\d{4}-\d{4,}")
 _STAGED = re.compile(r"\.(.+)\.\w{8}\.part")
 _DOT = b"\r\n.\r\n"
 
 
+def _sever(connection: Any) -> None:
+    """What a driver says when its connection has gone; that of PostgreSQL, since SQLite has nothing to sever."""
+    from psycopg import OperationalError
+
+    connection.driver_connection.close()
+    raise OperationalError("the connection was lost while a commit was answered")
+
+
 @dataclass(frozen=True, slots=True)
 class Strike:
     """What happens where: ``point`` is ``name#occurrence``, empty for nowhere; ``action`` one of those above.
 
+    ``*`` in a point stands for any text; it is struck once all the same.
     :data:`TELL` only tells the harness; so does :data:`COMMITTING`, which leaves the killing to it and says when the
-    commit is over.
+    commit is over. :data:`PAUSE` waits until the process holds no lock of the database, :data:`HOLD` does not, and is
+    for a worker that nobody follows meanwhile. :data:`SEVER`, at a commit, loses the connection when the server has
+    committed and before its answer is there. :data:`BACK` and :data:`FORWARD` set the clock of the process by an hour,
+    and pause it then: as a machine that was suspended, and wakes up with another time.
     """
 
     point: str = ""
@@ -48,6 +65,7 @@ class Points:
     def __init__(self, strike: Strike, report: Callable[[str], None], *, record: bool = False) -> None:
         self._strike, self._report, self._record = strike, report, record
         self._reached: Counter[str] = Counter()
+        self._struck = False
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         """Held while this process holds the database's write lock: it is not stopped then, or nobody could go on."""
@@ -59,19 +77,31 @@ class Points:
         with self._lock:
             self._reached[name] += 1
             here = f"{name}#{self._reached[name]}"
+            hit = not self._struck and fnmatchcase(here, self._strike.point)
+            self._struck |= hit
         if self._record:
             self._report(f"point {here}")
-        if here != self._strike.point:
+        if not hit:
             return False
-        if self._strike.action == KILL:
-            os.kill(os.getpid(), signal.SIGKILL)
-        elif self._strike.action == PAUSE:
-            with self._writing:
-                self._report("paused")
-                os.kill(os.getpid(), signal.SIGSTOP)
-        else:
-            self._report("committing" if self._strike.action == COMMITTING else "there")
+        self._act(self._strike.action)
         return True
+
+    def _act(self, action: str) -> None:
+        if action == KILL:
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif action == PAUSE or action in _TURNS:
+            with self._writing:
+                if action in _TURNS:
+                    clocks.turn(_TURNS[action])
+                self._stand_still()
+        elif action == HOLD:
+            self._stand_still()
+        elif action != SEVER:
+            self._report("committing" if action == COMMITTING else "there")
+
+    def _stand_still(self) -> None:
+        self._report("paused")
+        os.kill(os.getpid(), signal.SIGSTOP)
 
     def install(self) -> None:
         """Puts every point into this process."""
@@ -90,19 +120,27 @@ class Points:
             names = "+".join(sorted(set(getattr(self._mine, "written", ())))) or "nothing"
             self._mine.written = []
             self.reach(f"commit.before {names}")
-            told = self.reach(f"commit.inside {names}")
+            struck = self.reach(f"commit.inside {names}")
             commit(dialect, connection)
-            if told:
+            if struck and self._strike.action == SEVER:
+                self._report("severed")
+                _sever(connection)
+            elif struck:
                 self._report("committed")
             self._release()
             self.reach(f"commit.after {names}")
 
         def rolling_back(dialect: Any, connection: Any) -> None:
-            rollback(dialect, connection)
-            self._release()
+            try:
+                rollback(dialect, connection)
+            finally:
+                self._release()
 
         event.listen(Engine, "begin", self._beginning)
         event.listen(Engine, "before_cursor_execute", self._executing)
+        event.listen(Engine, "handle_error", self._refused)
+        # A connection that was lost is not rolled back: nothing is left of it.
+        event.listen(Pool, "invalidate", lambda *_: self._release())
         DefaultDialect.do_commit = committing  # type: ignore[method-assign]
         DefaultDialect.do_rollback = rolling_back  # type: ignore[method-assign]
 
@@ -110,8 +148,14 @@ class Points:
         if connection.get_execution_options().get("publisher_read"):
             return
         self.reach("transaction begin")
+        self._mine.written = []
         if not getattr(self._mine, "holds", False):
             self._mine.holds = self._writing.acquire()
+
+    def _refused(self, context: ExceptionContext) -> None:
+        """Tells that the database did not do what it was asked; the log may be on the same full disk."""
+        if not context.is_pre_ping:
+            self._report("refused")
 
     def _release(self) -> None:
         if getattr(self._mine, "holds", False):

@@ -10,6 +10,8 @@ import threading
 AFTER_DOT, SILENT_AFTER_DOT, IN_MESSAGE = "cut after the dot", "silent after the dot", "cut in the message"
 MAIL_FAULTS = (AFTER_DOT, SILENT_AFTER_DOT, IN_MESSAGE)
 """What can go wrong with a mail; each meets the next connection that gets that far, once."""
+LATE_AFTER_DOT = "late after the dot"
+"""No fault, but a slow service: the answer comes, :attr:`Relay.late` seconds later."""
 _DOT = b"\r\n.\r\n"
 
 
@@ -19,7 +21,8 @@ class Relay:
     def __init__(self, port: int) -> None:
         self._target = port
         self.fault = ""
-        """One of :data:`MAIL_FAULTS`, or nothing."""
+        """One of :data:`MAIL_FAULTS`, or :data:`LATE_AFTER_DOT`, or nothing."""
+        self.late = 0.0
         self.served = 0
         """How many connections there were."""
         self._open = 0
@@ -121,9 +124,11 @@ class Relay:
             await gone.wait()
 
         async def back() -> None:
+            nonlocal fault
             while data := await service.read(65536):
                 if fault == AFTER_DOT:
                     break
+                fault = await self._outwaited(fault)
                 if fault != SILENT_AFTER_DOT:
                     writer.write(data)
                     await writer.drain()
@@ -137,3 +142,10 @@ class Relay:
             for task in both:
                 task.cancel()
             await asyncio.gather(*both, return_exceptions=True)
+
+    async def _outwaited(self, fault: str) -> str:
+        """What is left of ``fault`` after a while, if waiting is all there is to it."""
+        if fault != LATE_AFTER_DOT:
+            return fault
+        await asyncio.sleep(self.late)
+        return ""

@@ -16,7 +16,7 @@ from channels.doubles.mastodon import MastodonDouble
 from channels.doubles.smtp import SmtpDouble
 from publisher import clock
 from publisher.testing.exchange import Answer, At, Cut, Fault, Response, Stall, Truncated
-from tests.chaos.relay import Relay
+from tests.chaos.relay import LATE_AFTER_DOT, Relay
 
 ADDRESS = "https://news.example.org/"
 HTTP_FAULTS: Mapping[str, Fault] = {
@@ -84,6 +84,10 @@ class Services:
     def break_mail(self, fault: str) -> None:
         """The next mail meets ``fault``, one of :data:`tests.chaos.relay.MAIL_FAULTS`."""
         self._mail.fault = fault
+
+    def delay_mail(self, seconds: float) -> None:
+        """The next mail is taken at once, and its answer comes only ``seconds`` later."""
+        self._mail.late, self._mail.fault = seconds, LATE_AFTER_DOT
 
     def break_web(self, fault: str, method: str) -> None:
         """The next request of ``method`` to Mastodon meets the fault of that name in :data:`HTTP_FAULTS`."""

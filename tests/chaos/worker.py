@@ -122,11 +122,14 @@ class Nursery:
 
     def __init__(self, env: Path) -> None:
         self._env = env
+        self._lives: list[Life] = []
 
     def __enter__(self) -> Nursery:
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, "-m", "tests.chaos.worker", str(theirs.fileno()), str(self._env)]
-        self._server = subprocess.Popen(command, cwd=_ROOT, pass_fds=[theirs.fileno()])
+        self._server = subprocess.Popen(
+            command, cwd=_ROOT, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
+        )
         theirs.close()
         if self._channel.recv(16) != b"ready":
             raise RuntimeError("The warm process could not run the product; its worker.log says why.")
@@ -136,9 +139,16 @@ class Nursery:
         """A worker that lives through ``job``."""
         self._channel.send(json.dumps(asdict(job)).encode())
         _, handles, _, _ = socket.recv_fds(self._channel, 16, 2)
-        return Life(*handles)
+        self._lives.append(Life(*handles))
+        return self._lives[-1]
+
+    def end(self) -> None:
+        """Kills every worker that is left: one whose test has failed would work on, unattended, for ever."""
+        while self._lives:
+            self._lives.pop().end()
 
     def __exit__(self, *_: object) -> None:
+        self.end()
         self._channel.close()
         self._server.wait(10)
 
@@ -148,6 +158,7 @@ def serve(channel: socket.socket, env: Path) -> None:
     _log_to(env)
     main(["worker", "--once", "--env", str(env)])
     gc.freeze()
+    _check_alone(channel)
     channel.send(b"ready")
     while message := channel.recv(65536):
         _reap()
@@ -161,6 +172,21 @@ def serve(channel: socket.socket, env: Path) -> None:
         socket.send_fds(channel, [b"born"], [process, read])
         os.close(process)
         os.close(read)
+
+
+def _check_alone(channel: socket.socket) -> None:
+    """A connection to a database must not be there when a worker is forked: two processes would speak on it."""
+    handles = [entry for entry in Path("/proc/self/fd").iterdir() if entry.name != str(channel.fileno())]
+    left = [name for name in map(_target, handles) if name.startswith("socket:") or "sqlite" in name]
+    if left:
+        raise RuntimeError(f"The warm process still holds {', '.join(left)}.")
+
+
+def _target(handle: Path) -> str:
+    try:
+        return str(handle.readlink())
+    except FileNotFoundError:
+        return ""  # that of the listing itself
 
 
 def _reap() -> None:
@@ -214,7 +240,7 @@ async def _recover(env: Path, ahead: float, turns: int) -> datetime | None:
     """Turns of new workers until nothing is due; what is still due after that many."""
     loaded = settings.load(env, {})
     channels = registry.build(loaded)
-    store = Store.open(loaded.home)
+    store = Store.open(loaded.home, loaded.office.database_url.get_secret_value())
     offset = timedelta(seconds=ahead)
     due: datetime | None = None
     try:
