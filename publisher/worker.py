@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, TextIO, cast
 
 import structlog
@@ -21,7 +22,7 @@ from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 from pydantic import SecretStr
 
-from publisher import clock
+from publisher import clock, planning
 from publisher.alerts import Teller, Watch
 from publisher.delivery import Patience
 from publisher.engine.embedded import EmbeddedEngine
@@ -34,6 +35,7 @@ log = structlog.get_logger("publisher.worker")
 _SWEEP_SECONDS = 0.5
 """How soon a change made by another process, such as ``publisher schedule``, is seen."""
 _TIDY_SECONDS = 60
+_REPLAN_SECONDS = 3600
 _WATCH_SECONDS = 60
 
 
@@ -47,8 +49,10 @@ class Worker:
         engine: EmbeddedEngine,
         now: clock.Clock = clock.now,
         watch: Watch | None = None,
+        home: Path | None = None,
     ) -> None:
         self._store, self._channels, self._engine, self._now = store, channels, engine, now
+        self._home = home
         self._watch = watch or Watch(store, engine.call, owner(), {}, now=now)
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._stop = asyncio.Event()
@@ -60,11 +64,13 @@ class Worker:
         """Publishes each delivery at its hour until SIGTERM, SIGINT or :meth:`stop`."""
         self._add_job(self._wake, IntervalTrigger(seconds=_SWEEP_SECONDS), "sweep")
         self._add_job(self._engine.tidy, IntervalTrigger(seconds=_TIDY_SECONDS), "tidy")
+        self._add_job(self._replan, IntervalTrigger(seconds=_REPLAN_SECONDS), "replan")
         self._add_job(self._watch.alive, IntervalTrigger(seconds=_WATCH_SECONDS), "alive")
         if self._watch.tells:
             self._add_job(self._watch.look, IntervalTrigger(seconds=_WATCH_SECONDS), "alerts")
         with _signals(self._stop) if signals else contextlib.nullcontext():
             await self._engine.tidy()
+            await self._replan()
             await self._watch.alive()
             self._engine.on_end = self._poke
             self._scheduler.start()
@@ -82,6 +88,7 @@ class Worker:
     async def run_once(self) -> datetime | None:
         """Publishes what is due, and what becomes due by it; the next due moment, if there is one."""
         await self._engine.tidy()
+        await self._replan()
         while await self._engine.enqueue_due():
             await self._engine.drain()
         due = await self._engine.next_due()
@@ -124,6 +131,27 @@ class Worker:
                 # The next sweep tries again; nothing is lost, since nothing was claimed.
                 log.error("the store cannot be used", event_name="store.unusable", reason=str(error))
 
+    async def _replan(self) -> None:
+        """Holds what is planned to the wall time that was signed, should the rules of its zone have changed."""
+
+        def work() -> list[tuple[str, str]]:
+            clock.forget_zones()
+            with self._store.write() as tx:
+                return planning.replan(tx, self._channels, self._home, self._now())
+
+        try:
+            told = await self._engine.call(work)
+        except PublisherError as error:  # the next hour tries again
+            log.error("the store cannot be used", event_name="store.unusable", reason=str(error))
+            return
+        for key, sentence in told:
+            log.warning(
+                "the rules of a time zone have changed",
+                event_name="announcement.replanned",
+                key=key,
+                reason=sentence,
+            )
+
     def _arm(self, due: datetime | None) -> None:
         if due == self._armed or self._stop.is_set():
             return
@@ -158,10 +186,12 @@ def assemble(
     retry_hours: float = 24.0,
     alerts: SecretStr | None = None,
     zone: str = "UTC",
+    home: Path | None = None,
     now: clock.Clock = clock.now,
 ) -> Worker:
     """A worker over ``store`` and ``channels`` that sends ``alerts`` to Apprise addresses, with times in ``zone``.
 
+    ``home`` is the office's folder, whose house style says in which zone events are.
     Raises :class:`SettingsError` for an address that cannot be used.
     """
     teller = Teller(alerts) if alerts else None
@@ -171,7 +201,7 @@ def assemble(
     )
     pace = {name: channel.settings.per_minute for name, channel in channels.items()}
     watch = Watch(store, engine.call, name, pace, teller=teller, zone=zone, now=now)
-    return Worker(store, channels, engine, now, watch)
+    return Worker(store, channels, engine, now, watch, home)
 
 
 async def close(channels: Iterable[AnyAdapter]) -> None:

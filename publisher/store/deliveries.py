@@ -114,6 +114,13 @@ class Deliveries:
         move = Move(State.WAITING, "delivery.scheduled", due_at=due_at)
         return self._move(delivery, move, at, actor, not_after=not_after, attempt=0, tried_since=None)
 
+    def planned(self, after: datetime, until: datetime) -> list[Delivery]:
+        """What waits for its hour and has not been tried, where that is ``after`` the one and at ``until`` the latest."""
+        query = select(deliveries).where(OPEN, deliveries.c.state == State.WAITING, deliveries.c.attempt == 0)
+        query = query.where(deliveries.c.due_at > after, deliveries.c.due_at <= until)
+        rows = self._connection.execute(query.order_by(deliveries.c.due_at, deliveries.c.id))
+        return [from_row(row) for row in rows]
+
     # --- claiming -----------------------------------------------------------------------------------------
 
     def claim(
