@@ -125,7 +125,7 @@ class Patience:
     """The longest wait a service is granted at a time, whatever it asks for."""
 
     def wait(self, error: BaseException, attempt: int, rng: random.Random) -> timedelta:
-        """The wait after failed attempt number ``attempt``: what the service asked for, within bounds, else :meth:`delay`."""
+        """The wait after failed attempt ``attempt``: what the service asked for, within bounds, else :meth:`delay`."""
         if isinstance(error, Throttled) and error.retry_after is not None and error.retry_after > timedelta():
             return min(error.retry_after, self.asked)
         return self.delay(attempt, rng)

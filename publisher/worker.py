@@ -26,6 +26,8 @@ from publisher import clock, planning
 from publisher.alerts import Teller, Watch
 from publisher.delivery import Patience
 from publisher.engine.embedded import EmbeddedEngine
+from publisher.engine.port import Engine
+from publisher.engine.writer import Writer
 from publisher.errors import PublisherError
 from publisher.registry import AnyAdapter
 from publisher.store import Store
@@ -46,14 +48,15 @@ class Worker:
         self,
         store: Store,
         channels: Mapping[str, AnyAdapter],
-        engine: EmbeddedEngine,
-        now: clock.Clock = clock.now,
-        watch: Watch | None = None,
+        engine: Engine,
+        writer: Writer,
+        watch: Watch,
+        *,
         home: Path | None = None,
+        now: clock.Clock = clock.now,
     ) -> None:
-        self._store, self._channels, self._engine, self._now = store, channels, engine, now
-        self._home = home
-        self._watch = watch or Watch(store, engine.call, owner(), {}, now=now)
+        self._store, self._channels, self._engine, self._writer = store, channels, engine, writer
+        self._watch, self._home, self._now = watch, home, now
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._stop = asyncio.Event()
         self._armed: datetime | None = None
@@ -63,13 +66,13 @@ class Worker:
     async def run(self, *, signals: bool = True) -> None:
         """Publishes each delivery at its hour until SIGTERM, SIGINT or :meth:`stop`."""
         self._add_job(self._wake, IntervalTrigger(seconds=_SWEEP_SECONDS), "sweep")
-        self._add_job(self._engine.tidy, IntervalTrigger(seconds=_TIDY_SECONDS), "tidy")
+        self._add_job(self._tidy, IntervalTrigger(seconds=_TIDY_SECONDS), "tidy")
         self._add_job(self._replan, IntervalTrigger(seconds=_REPLAN_SECONDS), "replan")
-        self._add_job(self._watch.alive, IntervalTrigger(seconds=_WATCH_SECONDS), "alive")
+        self._add_job(self._alive, IntervalTrigger(seconds=_WATCH_SECONDS), "alive")
         if self._watch.tells:
             self._add_job(self._watch.look, IntervalTrigger(seconds=_WATCH_SECONDS), "alerts")
         with _signals(self._stop) if signals else contextlib.nullcontext():
-            await self._engine.tidy()
+            await self._tidy()
             await self._replan()
             await self._watch.alive()
             self._engine.on_end = self._poke
@@ -81,19 +84,21 @@ class Worker:
             self._scheduler.shutdown(wait=False)
             await self._engine.drain()
             await asyncio.gather(*self._pokes)
-            await self._watch.end()
             await self._engine.stop()
+            await self._watch.end()
+            self._writer.close()
         log.info("the worker has stopped", event_name="worker.stopped")
 
     async def run_once(self) -> datetime | None:
         """Publishes what is due, and what becomes due by it; the next due moment, if there is one."""
-        await self._engine.tidy()
+        await self._tidy()
         await self._replan()
         while await self._engine.enqueue_due():
             await self._engine.drain()
         due = await self._engine.next_due()
         await self._watch.look()
         await self._engine.stop()
+        self._writer.close()
         return due
 
     def stop(self) -> None:
@@ -131,6 +136,21 @@ class Worker:
                 # The next sweep tries again; nothing is lost, since nothing was claimed.
                 log.error("the store cannot be used", event_name="store.unusable", reason=str(error))
 
+    async def _tidy(self) -> None:
+        """Frees what a crash between two commits may have left waiting for its link."""
+        try:
+            await self._writer.write(lambda tx: tx.deliveries.release_all(self._now()))
+        except PublisherError as error:  # the next minute tries again
+            log.error("the store cannot be used", event_name="store.unusable", reason=str(error))
+
+    async def _alive(self) -> None:
+        """A sign of life only while it is true: a worker that does not look for what is due any more is not alive."""
+        looked = self._engine.health().looked
+        if looked is None or self._now() - looked < timedelta(seconds=_WATCH_SECONDS):
+            await self._watch.alive()
+        else:
+            log.error("nothing has been looked for lately", event_name="engine.stuck", since=str(looked))
+
     async def _replan(self) -> None:
         """Holds what is planned to the wall time that was signed, should the rules of its zone have changed."""
 
@@ -140,7 +160,7 @@ class Worker:
                 return planning.replan(tx, self._channels, self._home, self._now())
 
         try:
-            told = await self._engine.call(work)
+            told = await self._writer.call(work)
         except PublisherError as error:  # the next hour tries again
             log.error("the store cannot be used", event_name="store.unusable", reason=str(error))
             return
@@ -196,12 +216,12 @@ def assemble(
     """
     teller = Teller(alerts) if alerts else None
     name = owner()
-    engine = EmbeddedEngine(
-        store, channels, name, now=now, patience=Patience(total=timedelta(hours=retry_hours))
-    )
+    writer = Writer(store, now)
+    patience = Patience(total=timedelta(hours=retry_hours))
+    engine = EmbeddedEngine(store, channels, name, writer=writer, now=now, patience=patience)
     pace = {name: channel.settings.per_minute for name, channel in channels.items()}
-    watch = Watch(store, engine.call, name, pace, teller=teller, zone=zone, now=now)
-    return Worker(store, channels, engine, now, watch, home)
+    watch = Watch(store, writer.call, name, pace, teller=teller, zone=zone, now=now)
+    return Worker(store, channels, engine, writer, watch, home=home, now=now)
 
 
 async def close(channels: Iterable[AnyAdapter]) -> None:

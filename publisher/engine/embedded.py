@@ -35,15 +35,17 @@ class EmbeddedEngine:
         lease: timedelta = timedelta(seconds=5),
         patience: Patience | None = None,
         slots: int = 32,
+        writer: Writer | None = None,
     ) -> None:
+        """``writer`` is one that is shared with others and stays open; without, the engine has its own."""
         self._store, self._channels, self._owner, self._now = store, channels, owner, now
         self._lease, self._slots = lease, slots
-        self._writer = Writer(store, now)
+        self._writer = writer or Writer(store, now)
+        self._shared = writer is not None
         self._deliverer = Deliverer(store, self._writer, channels, lease=lease, now=now, patience=patience)
         self._running: dict[asyncio.Task[None], int] = {}
         self._beat: asyncio.Task[None] | None = None
         self._looked: datetime | None = None
-        self.call = self._writer.call
         self.on_end: Callable[[], None] = lambda: None
         """Called when a delivery has ended: a slot is free, and others may have become due by it."""
 
@@ -67,13 +69,13 @@ class EmbeddedEngine:
             with self._store.read() as tx:
                 return tx.deliveries.next_due()
 
-        due = await self.call(query)
+        due = await self._writer.call(query)
         self._looked = self._now()
         return due
 
     async def tidy(self) -> None:
         """Frees what a crash between two commits may have left waiting for its link."""
-        await self._writer.write(self._release_all)
+        await self._writer.write(lambda tx: tx.deliveries.release_all(self._now()))
 
     async def drain(self) -> None:
         """Waits until all that was started has ended."""
@@ -86,7 +88,8 @@ class EmbeddedEngine:
         await self.drain()
         if self._beat is not None:
             self._beat.cancel()
-        self._writer.close()
+        if not self._shared:
+            self._writer.close()
 
     def health(self) -> Health:
         """When it last looked for what is due, and how many deliveries are under way."""
@@ -133,7 +136,3 @@ class EmbeddedEngine:
 
     def _extend(self, tx: Transaction) -> None:
         tx.deliveries.extend(self._owner, self._now(), self._lease)
-
-    def _release_all(self, tx: Transaction) -> None:
-        for announcement, revision in tx.deliveries.held():
-            tx.deliveries.release(announcement, revision, self._now())

@@ -115,7 +115,7 @@ class Deliveries:
         return self._move(delivery, move, at, actor, not_after=not_after, attempt=0, tried_since=None)
 
     def planned(self, after: datetime, until: datetime) -> list[Delivery]:
-        """What waits for its hour and has not been tried, where that is ``after`` the one and at ``until`` the latest."""
+        """What waits for an hour ``after`` the one and at ``until`` the latest, and has not been tried."""
         query = select(deliveries).where(OPEN, deliveries.c.state == State.WAITING, deliveries.c.attempt == 0)
         query = query.where(deliveries.c.due_at > after, deliveries.c.due_at <= until)
         rows = self._connection.execute(query.order_by(deliveries.c.due_at, deliveries.c.id))
@@ -251,11 +251,12 @@ class Deliveries:
         held = [d for d in mine if d.state is State.WAITING and d.due_at is None]
         return sum(self._move(delivery, move, now, MACHINE) for delivery in held)
 
-    def held(self) -> list[tuple[str, int]]:
-        """Announcement and revision of all that waits for a canonical link."""
+    def release_all(self, now: datetime) -> None:
+        """Releases whatever waits for a link that is known: a crash between two commits may have left it so."""
         query = select(deliveries.c.announcement, deliveries.c.revision).distinct()
         query = query.where(OPEN, deliveries.c.state == State.WAITING, deliveries.c.due_at.is_(None))
-        return [(row.announcement, row.revision) for row in self._connection.execute(query)]
+        for row in self._connection.execute(query).all():
+            self.release(row.announcement, row.revision, now)
 
     # --- reading ------------------------------------------------------------------------------------------
 
