@@ -98,6 +98,8 @@ class Delivery:
     tried_since: datetime | None
     receipt: Receipt | None
     reason: str
+    variant: int = 0
+    """The store's number of the sealed variant it brings."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,10 +208,9 @@ def plan_retraction(
             if existing[key].state in UNSENT:
                 tx.deliveries.reschedule(existing[key], now, None, now, person)
             continue
-        variant_id = tx.deliveries.variant_id(published)
         tx.deliveries.plan(
-            tx.seals.variant(variant_id),
-            variant_id,
+            tx.seals.variant(published.variant),
+            published.variant,
             key,
             canonical=False,
             due_at=now,

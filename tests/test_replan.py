@@ -122,4 +122,3 @@ async def test_replan__an_hour_that_was_abolished(bureau: Office, decree: object
     assert named == key
     assert "does not exist" in sentence and "01:30" in sentence and "03:30" in sentence
     assert _due(bureau, key) == due
-

@@ -44,6 +44,7 @@ class EmbeddedEngine:
         self._shared = writer is not None
         self._deliverer = Deliverer(store, self._writer, channels, lease=lease, now=now, patience=patience)
         self._running: dict[asyncio.Task[None], int] = {}
+        self._opening: set[int] = set()
         self._beat: asyncio.Task[None] | None = None
         self._looked: datetime | None = None
         self.on_end: Callable[[], None] = lambda: None
@@ -54,12 +55,19 @@ class EmbeddedEngine:
         free = self._slots - len(self._running)
         # The claim shares its commit with the results that have come in meanwhile.
         claimed = await self._writer.write(lambda tx: self._claim(tx, free)) if free > 0 else []
-        for delivery in claimed:
-            task = asyncio.create_task(self._deliverer.deliver(delivery), name=delivery.key)
-            self._running[task] = delivery.id
-            task.add_done_callback(self._ended)
-        if claimed and (self._beat is None or self._beat.done()):
+        if not claimed:
+            return 0
+        opening = {delivery.id for delivery in claimed}
+        self._opening |= opening
+        if self._beat is None or self._beat.done():
             self._beat = asyncio.create_task(self._heartbeat(), name="heartbeat")
+        try:
+            for dossier in await self._deliverer.open(claimed):
+                task = asyncio.create_task(self._deliverer.deliver(dossier), name=dossier.delivery.key)
+                self._running[task] = dossier.delivery.id
+                task.add_done_callback(self._ended)
+        finally:
+            self._opening -= opening
         return len(claimed)
 
     async def next_due(self) -> datetime | None:
@@ -93,7 +101,7 @@ class EmbeddedEngine:
 
     def health(self) -> Health:
         """When it last looked for what is due, and how many deliveries are under way."""
-        return Health(self._looked, len(self._running))
+        return Health(self._looked, len(self._running) + len(self._opening))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
@@ -107,7 +115,7 @@ class EmbeddedEngine:
 
     def _claim(self, tx: Transaction, limit: int) -> list[Delivery]:
         now = self._now()
-        for lost in tx.deliveries.expire(now, running=self._running.values()):
+        for lost in tx.deliveries.expire(now, running={*self._running.values(), *self._opening}):
             log.warning("a worker stopped while sending", event_name="delivery.uncertain", key=lost.key)
         if tx.channels.halted() is not None:
             return []
@@ -118,14 +126,15 @@ class EmbeddedEngine:
             for name, channel in self._channels.items()
         }
         claimed = tx.deliveries.claim(self._owner, now, self._lease, limit, room)
-        for name, started in Counter(delivery.channel for delivery in claimed).items():
-            tx.channels.count_started(name, started, now)
+        started = Counter(delivery.channel for delivery in claimed)
+        tx.channels.count_started(started, known, now)
+        for name in started:
             if name in known and known[name].paused_at is not None:
                 tx.channels.pause(name, known[name].reason, now, now + SLOW)
         return claimed
 
     async def _heartbeat(self) -> None:
-        while self._running:
+        while self._running or self._opening:
             await asyncio.sleep(self._lease.total_seconds() / 3)
             try:
                 await self._writer.write(self._extend)

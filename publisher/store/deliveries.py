@@ -36,6 +36,19 @@ _DUE: Select[Any] = (
     .with_for_update(of=deliveries, skip_locked=True)
 )
 """What may be claimed, the most overdue first, with the state of its announcement."""
+_OF_MANY = (
+    select(deliveries)
+    .where(deliveries.c.announcement.in_(bindparam("keys", expanding=True)))
+    .order_by(deliveries.c.revision, deliveries.c.canonical.desc(), deliveries.c.id)
+)
+_HELD = (
+    deliveries.c.id == bindparam("of_id"),
+    deliveries.c.fence == bindparam("of_fence"),
+    deliveries.c.state == bindparam("of_state"),
+    deliveries.c.lease_until.is_not(None),
+)
+_LEASE = select(deliveries.c.lease_until).where(*_HELD)
+_RENEW = update(deliveries).where(*_HELD, deliveries.c.lease_until == bindparam("was", type_=UtcTime))
 
 
 def _taking(leaving: State, **values: Any) -> Any:
@@ -177,13 +190,12 @@ class Deliveries:
 
     def keep(self, delivery: Delivery, now: datetime, lease: timedelta) -> bool:
         """Whether ``delivery`` is still held under its claim, with time left; a lease that runs low is renewed."""
-        mine = (deliveries.c.id == delivery.id, deliveries.c.fence == delivery.fence)
-        held = (*mine, deliveries.c.state == delivery.state, deliveries.c.lease_until.is_not(None))
-        until = self._connection.execute(select(deliveries.c.lease_until).where(*held)).scalar()
+        mine = {"of_id": delivery.id, "of_fence": delivery.fence, "of_state": delivery.state}
+        until = self._connection.execute(_LEASE, mine).scalar()
         if until is None or until > now + lease / 2:
             return until is not None
-        renewed = update(deliveries).where(*held, deliveries.c.lease_until == until)
-        return self._connection.execute(renewed.values(lease_until=now + lease)).rowcount == 1
+        renewed = _RENEW.values(lease_until=now + lease)
+        return self._connection.execute(renewed, {**mine, "was": until}).rowcount == 1
 
     def expire(self, now: datetime, running: Collection[int] = ()) -> list[Delivery]:
         """Deliveries whose worker has died while sending become uncertain, to be looked into at once.
@@ -286,16 +298,12 @@ class Deliveries:
         order = (deliveries.c.revision, deliveries.c.canonical.desc(), deliveries.c.id)
         return [from_row(row) for row in self._connection.execute(query.order_by(*order))]
 
-    def outstanding(self, delivery: Delivery) -> Receipt | None:
-        """The newest receipt of the same post from an earlier delivery: what an update or a retraction acts on."""
-        earlier = [d for d in self.of(delivery.announcement) if d.id < delivery.id]
-        found = posts_out(earlier).get((delivery.channel, delivery.scope))
-        return found.receipt if found else None
-
-    def variant_id(self, delivery: Delivery) -> int:
-        """The id of the sealed variant a delivery brings."""
-        query = select(deliveries.c.variant_id).where(deliveries.c.id == delivery.id)
-        return int(self._connection.execute(query).scalar_one())
+    def beside(self, held: Iterable[Delivery]) -> Mapping[str, list[Delivery]]:
+        """All deliveries of the announcements of ``held``, by announcement, canonical first."""
+        found: dict[str, list[Delivery]] = {delivery.announcement: [] for delivery in held}
+        for row in self._connection.execute(_OF_MANY, {"keys": list(found)}):
+            found[row.announcement].append(from_row(row))
+        return found
 
     def next_due(self) -> datetime | None:
         """The next moment anything is due or a lease may run out; ``None`` while nothing is planned."""
@@ -334,6 +342,16 @@ def _written(delivery: Delivery, move: Move, now: datetime) -> dict[str, Any]:
         "lease_until": None,
         "receipt": _receipt_json(delivery.receipt if move.receipt is None else move.receipt),
     }
+
+
+def outstanding(delivery: Delivery, mine: Iterable[Delivery]) -> Receipt | None:
+    """The newest receipt of the same post from an earlier delivery: what an update or a retraction acts on.
+
+    ``mine`` are all deliveries of its announcement.
+    """
+    earlier = [d for d in mine if d.id < delivery.id]
+    found = posts_out(earlier).get((delivery.channel, delivery.scope))
+    return found.receipt if found else None
 
 
 def posts_out(deliveries: Iterable[Delivery]) -> dict[tuple[str, str], Delivery]:
@@ -398,4 +416,5 @@ def from_row(row: Row[Any]) -> Delivery:
         tried_since=row.tried_since,
         receipt=_receipt(row.receipt),
         reason=row.reason,
+        variant=row.variant_id,
     )

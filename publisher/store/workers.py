@@ -37,5 +37,7 @@ class Workers:
         """Whether one is alive: seen of late, or holding a delivery, as ``publisher worker --once`` does."""
         if any(now - seen_at <= SILENT_AFTER for seen_at in self.all().values()):
             return True
-        held = select(deliveries.c.id).where(deliveries.c.lease_until.is_not(None), deliveries.c.lease_until > now)
+        held = select(deliveries.c.id).where(
+            deliveries.c.lease_until.is_not(None), deliveries.c.lease_until > now
+        )
         return self._connection.execute(held.limit(1)).first() is not None
