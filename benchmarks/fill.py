@@ -35,9 +35,13 @@ def fill(
     apart: float = 0.0,
     state: str = "waiting",
     prefix: str = "x",
+    whole: bool = False,
     channels: tuple[str, ...] = CHANNELS,
 ) -> None:
-    """Stores ``count`` deliveries in ``state``, the first ``due`` then, each ``apart`` seconds after the last."""
+    """Stores ``count`` deliveries in ``state``, the first ``due`` then, each ``apart`` seconds after the last.
+
+    ``whole`` gives each announcement content of its own, which a worker reads of those that are due within a day.
+    """
     source = made.desk.all()[-1].filed.key
     numbers = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :count) "
     per = len(channels)
@@ -66,6 +70,15 @@ def fill(
             ),
             given,
         )
+        if whole:
+            connection.execute(
+                text(
+                    f"{numbers} INSERT INTO revisions (announcement, number, content, content_hash, source, author, "
+                    f"created_at) SELECT :prefix || (n.i / {per}), 1, content, content_hash, source, author, "
+                    f"created_at FROM n, revisions r WHERE r.announcement = :source AND n.i % {per} = 0"
+                ),
+                given,
+            )
         connection.execute(
             text(
                 f"{numbers} INSERT INTO deliveries "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import multiprocessing
 import os
 import signal
@@ -13,10 +14,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import quantiles
+
+import structlog
 
 from benchmarks.fill import bureau, fill, soon
 from publisher import clock, registry, settings
@@ -94,7 +97,9 @@ def _tell(
 def _on_time(folder: Path, begin: datetime) -> list[float]:
     made, variant_id = bureau(folder / "data")
     due = {f"due-{n}": begin + timedelta(seconds=n * _SPREAD / _DUE) for n in range(_DUE)}
-    fill(made, variant_id, _DUE, due=begin, apart=_SPREAD / _DUE, prefix="due", channels=("note",))
+    fill(
+        made, variant_id, _DUE, due=begin, apart=_SPREAD / _DUE, prefix="due", whole=True, channels=("note",)
+    )
     late: list[float] = []
     note, service = ToyNote("note", ChannelSettings(per_minute=100_000)), Service()
     note.service = service
@@ -196,7 +201,7 @@ def _recovered() -> float:
         services.break_web("silent after acting", "POST")
         with _worker(folder) as first, _worker(folder) as second:
             sending = {first.pid: first, second.pid: second}
-            services.wait_until_acted("POST")
+            services.wait_until_posted()
             holder = _holder(folder, key)
             other = next(process for number, process in sending.items() if number != holder)
             os.kill(holder, signal.SIGKILL)
@@ -254,6 +259,6 @@ def _line(process: subprocess.Popen[str], event: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    assert UTC
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     for what, figure, reference, ratio in measure():
         print(f"{what:<92}{figure:>12}{reference:>12}{ratio:>8.2f}")

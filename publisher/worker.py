@@ -111,10 +111,11 @@ class Worker:
         self._pokes.add(task)
         task.add_done_callback(self._pokes.discard)
 
-    def _add_job(self, work: Any, trigger: Any, name: str) -> None:
+    def _add_job(self, work: Any, trigger: Any, name: str, args: tuple[bool, ...] = ()) -> None:
         self._scheduler.add_job(
             work,
             trigger,
+            args=args,
             id=name,
             max_instances=1,
             coalesce=True,
@@ -122,13 +123,13 @@ class Worker:
             replace_existing=True,
         )
 
-    async def _wake(self) -> None:
-        """Starts what is due and arms the clock for the next moment."""
+    async def _wake(self, on_the_dot: bool = False) -> None:
+        """Starts what is due and arms the clock for the next moment; ``on_the_dot``, something is known to be due."""
         if self._stop.is_set() or self._waking.locked():
             return
         async with self._waking:
             try:
-                due = await self._engine.next_due()
+                due = (self._armed if on_the_dot else None) or await self._engine.next_due()
                 while due is not None and due <= self._now() and await self._engine.enqueue_due():
                     due = await self._engine.next_due()
                 self._arm(due)
@@ -177,7 +178,7 @@ class Worker:
             return
         self._armed = due
         if due is not None and due > self._now():
-            self._add_job(self._wake, DateTrigger(due), "due")
+            self._add_job(self._wake, DateTrigger(due), "due", args=(True,))
 
 
 @contextlib.contextmanager

@@ -26,9 +26,10 @@ _MOVE = update(deliveries).where(
 """Every transition: a change under the condition that nobody was faster."""
 _NOW = bindparam("now", type_=UtcTime)
 _FREE = or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until < _NOW)
+# No join: a planner that has not counted yet would read everything that is due before it takes the first ten.
+_STANDS = select(announcements.c.state).where(announcements.c.key == deliveries.c.announcement)
 _DUE: Select[Any] = (
-    select(*deliveries.c, announcements.c.state.label("announcement_state"))
-    .join(announcements, announcements.c.key == deliveries.c.announcement)
+    select(deliveries, _STANDS.scalar_subquery().label("announcement_state"))
     .where(OPEN, deliveries.c.due_at <= _NOW, _FREE)
     .where(deliveries.c.channel.not_in(bindparam("full", expanding=True)))
     .order_by(deliveries.c.due_at, deliveries.c.id)

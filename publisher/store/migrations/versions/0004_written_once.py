@@ -1,8 +1,10 @@
 """What is signed and what is owed is written once: seals, variants and content, too, and no delivery is deleted.
 
-PostgreSQL's TRUNCATE passes by the triggers of rows, so it has one of its own.
+PostgreSQL's TRUNCATE passes by the triggers of rows, so it has one of its own. The index of what is due is in the
+order of claiming.
 """
 
+import sqlalchemy as sa
 from alembic import op
 
 revision = "0004"
@@ -18,7 +20,16 @@ _NEVER_EMPTIED = ("events", "parts", *_GUARDS)
 
 
 def upgrade() -> None:
-    """Adds triggers; no table changes."""
+    """Adds triggers and makes an index anew; no table changes."""
+    still_open = sa.text("state IN ('waiting', 'uncertain')")
+    op.drop_index("ix_deliveries_due", "deliveries")
+    op.create_index(
+        "ix_deliveries_due",
+        "deliveries",
+        ["due_at", "id"],
+        sqlite_where=still_open,
+        postgresql_where=still_open,
+    )
     if op.get_bind().dialect.name == "sqlite":
         for table, guard in _GUARDS.items():
             for number, action in enumerate(guard.split(" OR ")):
