@@ -48,7 +48,9 @@ log = structlog.get_logger("publisher.engine")
 T = TypeVar("T")
 
 _LAST_TRIES = 30
-"""How often the store is still tried, a second apart, once the worker is to end."""
+"""How often the store is still tried once the worker is to end."""
+PAUSE = 1.0
+"""Seconds between two tries of the store."""
 _FAILURES = 5
 """So many failures in a row pause a channel."""
 SLOW = timedelta(minutes=10)
@@ -232,7 +234,7 @@ class Deliverer:
                     raise  # the lease runs out, and it is looked into
                 why = str(error)
             log.error("the store cannot be used; it is tried again", event_name=event, keys=keys, reason=why)
-            await asyncio.sleep(1)
+            await asyncio.sleep(PAUSE)
 
     async def _judge(self, delivery: Delivery, answer: Standing | None, reason: str) -> None:
         """Pauses a channel that refuses us or keeps failing, and resumes one that works again."""
