@@ -40,9 +40,10 @@ class Outage:
             raise OperationalError(statement, {}, Exception("the server is being restarted"))
 
     async def refused(self, times: int = 10) -> None:
-        """Returns once it has refused so often."""
-        for _ in range(times):
-            await self._refused.acquire()
+        """Returns once it has refused so often. Raises ``TimeoutError`` where nobody asks any more."""
+        async with asyncio.timeout(20):
+            for _ in range(times):
+                await self._refused.acquire()
 
 
 @pytest.fixture
