@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import multiprocessing
 import os
 import signal
@@ -18,8 +17,6 @@ from datetime import datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import quantiles
-
-import structlog
 
 from benchmarks.fill import bureau, fill, soon
 from publisher import clock, registry, settings
@@ -257,8 +254,3 @@ def _line(process: subprocess.Popen[str], event: str) -> dict[str, str]:
             return fields
     raise RuntimeError(f"The worker ended without {event}.")
 
-
-if __name__ == "__main__":
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    for what, figure, reference, ratio in measure():
-        print(f"{what:<92}{figure:>12}{reference:>12}{ratio:>8.2f}")
