@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import multiprocessing
 import sqlite3
 import tempfile
@@ -14,11 +16,15 @@ from functools import partial
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-from benchmarks.fill import bureau, fill, soon
+import structlog
+
+from benchmarks.fill import CHANNELS, bureau, fill, soon
 from publisher import clock
-from publisher.channel import Outcome, Receipt
+from publisher.channel import ChannelSettings, Outcome, Receipt
 from publisher.delivery import Move, State
+from publisher.engine.embedded import EmbeddedEngine
 from publisher.store import Store
+from tests.toy import Service, ToyNote
 
 _LEASE = timedelta(seconds=5)
 _CLAIMS, _FUTURE = 6_000, 100_000
@@ -32,6 +38,12 @@ def measure() -> Iterator[tuple[str, str, str, float]]:
     yield _row("ledger, SQLite: claim and complete by tens, 2 processes, against bare SQL", ours, plain)
     later = _two_processes(partial(_claim_ours, ""), partial(_fill_ours, "", _FUTURE))
     yield _row("  with 100,000 more that are not due yet, against that (at least 0.9)", later, ours)
+    engine = _two_processes(_deliver, partial(_fill_ours, "", 0))
+    yield _row(
+        "engine, SQLite: sealed bytes read, checked and brought to a trivial adapter, against it",
+        engine,
+        ours,
+    )
     with _postgres() as url:
         served = _two_processes(partial(_claim_ours, url), partial(_fill_ours, url, 0))
         bare = _two_processes(partial(_claim_served, url), partial(_fill_served, url))
@@ -110,6 +122,25 @@ def _claim_ours(url: str, folder: Path, owner: str) -> int:
         if not claimed:
             store.close()
             return done
+
+
+def _deliver(folder: Path, owner: str) -> int:
+    """The whole way of a delivery through the engine, to an adapter that answers at once."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    store, service = Store.open(folder), Service()
+    channels = {name: ToyNote(name, ChannelSettings(per_minute=100_000)) for name in CHANNELS}
+    for channel in channels.values():
+        channel.service = service
+
+    async def run() -> None:
+        engine = EmbeddedEngine(store, channels, owner)
+        while await engine.enqueue_due():
+            await engine.drain()
+        await engine.stop()
+
+    asyncio.run(run())
+    store.close()
+    return len(service.posts)
 
 
 # --- the references ---------------------------------------------------------------------------------------------

@@ -253,4 +253,3 @@ def _line(process: subprocess.Popen[str], event: str) -> dict[str, str]:
         if fields.get("event_name") == event:
             return fields
     raise RuntimeError(f"The worker ended without {event}.")
-
