@@ -75,6 +75,9 @@ _TAKE = {
 """How a delivery is claimed: a waiting one to send it, an uncertain one only to ask about it."""
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
+
+
 class FencedError(Exception):
     """A delivery is not under the claim any more on which a move was decided."""
 
@@ -167,17 +170,7 @@ class Deliveries:
         sends = state is State.WAITING
         given = {"ids": [d.id for d in chosen], "now": now, "holder": owner, "until": now + lease}
         taken = set(self._connection.scalars(_TAKE[state], given))
-        held = [
-            replace(
-                d,
-                state=State.SENDING if sends else state,
-                attempt=d.attempt + int(sends),
-                fence=d.fence + 1,
-                tried_since=d.tried_since or now,
-            )
-            for d in chosen
-            if d.id in taken
-        ]
+        held = [_held(d, now, sends=sends) for d in chosen if d.id in taken]
         self._log.add_for(held, now, "attempt.started" if sends else "probe.started", owner=owner)
         return held
 
@@ -315,6 +308,17 @@ class Deliveries:
         return min((moment for moment in moments if moment is not None), default=None)
 
 
+def _held(delivery: Delivery, now: datetime, *, sends: bool) -> Delivery:
+    """``delivery`` as its claim has made it."""
+    return replace(
+        delivery,
+        state=State.SENDING if sends else delivery.state,
+        attempt=delivery.attempt + int(sends),
+        fence=delivery.fence + 1,
+        tried_since=delivery.tried_since or now,
+    )
+
+
 def _overtaken(delivery: Delivery, announcement: str, now: datetime) -> Move | None:
     """Why a due delivery must not go out any more: its grace has passed, or a person has cancelled it meanwhile."""
     if delivery.state is not State.WAITING:
@@ -380,7 +384,7 @@ def _receipt_json(receipt: Receipt | None) -> str:
         "at": receipt.at.isoformat() if receipt.at else None,
         "raw": receipt.raw,
     }
-    return json.dumps(raw, ensure_ascii=False, sort_keys=True)
+    return _JSON(raw)
 
 
 def _receipt(text: str) -> Receipt | None:
