@@ -29,15 +29,25 @@ class State(StrEnum):
     """Where a delivery stands."""
 
     WAITING = "waiting"
+    """For its hour, for the link of the website, or for another attempt."""
     SENDING = "sending"
+    """A worker holds it; the intention was committed before the first byte left."""
     UNCERTAIN = "uncertain"
+    """It may be out. It is asked about, or waits for a person; it is never sent again blindly."""
     ACCEPTED = "accepted"
+    """The service has taken it over."""
     CONFIRMED = "confirmed"
+    """The service says that it is published."""
     FAILED = "failed"
+    """Refused, or given up; certainly not out."""
     PARKED = "parked"
+    """Its channel cannot be used; certainly not out."""
     CANCELLED = "cancelled"
+    """Stopped by a person before it went out."""
     MISSED = "missed"
+    """Its grace passed while nothing could be sent."""
     SUPERSEDED = "superseded"
+    """A newer revision takes its place."""
 
 
 class Action(StrEnum):
