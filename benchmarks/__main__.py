@@ -6,11 +6,11 @@ import logging
 
 import structlog
 
-from benchmarks import help_page, ledger, rendering
+from benchmarks import fan_out, help_page, ledger, rendering, worker
 
 if __name__ == "__main__":
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    print(f"{'what':<66}{'figure':>14}{'reference':>14}{'ratio':>8}")
-    for module in (help_page, rendering, ledger):
+    print(f"{'what':<92}{'figure':>12}{'reference':>12}{'ratio':>8}", flush=True)
+    for module in (help_page, rendering, ledger, fan_out, worker):
         for what, figure, reference, ratio in module.measure():
-            print(f"{what:<66}{figure:>14}{reference:>14}{ratio:>8.2f}")
+            print(f"{what:<92}{figure:>12}{reference:>12}{ratio:>8.2f}", flush=True)

@@ -1,4 +1,4 @@
-"""``make docs``: writes the settings tables of the README, and ``.env.example``."""
+"""``make docs``: writes the settings tables of the README, the states of a delivery, and ``.env.example``."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from pathlib import Path
 from publisher import reference
 
 _ROOT = Path(__file__).parent.parent
-_BEGIN, _END = "<!-- settings: made by make docs -->\n", "<!-- /settings -->"
 
 
 def main() -> None:
     """Rewrites what is generated, in place."""
-    readme = _ROOT / "README.md"
-    head, _, rest = readme.read_text(encoding="utf-8").partition(_BEGIN)
-    tail = rest.partition(_END)[2]
-    readme.write_text(f"{head}{_BEGIN}{reference.settings_table()}\n{_END}{tail}", encoding="utf-8")
+    _rewrite(_ROOT / "README.md", "settings", reference.settings_table())
+    _rewrite(_ROOT / "docs" / "deliveries.md", "states", reference.moves_table())
     (_ROOT / ".env.example").write_text(reference.env_example(), encoding="utf-8")
+
+
+def _rewrite(path: Path, name: str, made: str) -> None:
+    begin, end = f"<!-- {name}: made by make docs -->\n", f"<!-- /{name} -->"
+    head, _, rest = path.read_text(encoding="utf-8").partition(begin)
+    tail = rest.partition(end)[2]
+    path.write_text(f"{head}{begin}{made}\n{end}{tail}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -67,6 +67,11 @@ def zone(name: str) -> tzinfo:
         ) from None
 
 
+def forget_zones() -> None:
+    """Reads the rules of every zone anew when they are next needed: they change while a worker runs for years."""
+    ZoneInfo.clear_cache()
+
+
 def parse_when(text: str, default_zone: str) -> WallTime:
     """What a person typed as WHEN, apart from ``now``.
 

@@ -29,15 +29,25 @@ class State(StrEnum):
     """Where a delivery stands."""
 
     WAITING = "waiting"
+    """For its hour, for the link of the website, or for another attempt."""
     SENDING = "sending"
+    """A worker holds it; the intention was committed before the first byte left."""
     UNCERTAIN = "uncertain"
+    """It may be out. It is asked about, or waits for a person; it is never sent again blindly."""
     ACCEPTED = "accepted"
+    """The service has taken it over."""
     CONFIRMED = "confirmed"
+    """The service says that it is published."""
     FAILED = "failed"
+    """Refused, or given up; certainly not out."""
     PARKED = "parked"
+    """Its channel cannot be used; certainly not out."""
     CANCELLED = "cancelled"
+    """Stopped by a person before it went out."""
     MISSED = "missed"
+    """Its grace passed while nothing could be sent."""
     SUPERSEDED = "superseded"
+    """A newer revision takes its place."""
 
 
 class Action(StrEnum):
@@ -98,6 +108,8 @@ class Delivery:
     tried_since: datetime | None
     receipt: Receipt | None
     reason: str
+    variant: int = 0
+    """The store's number of the sealed variant it brings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +133,14 @@ class Patience:
     attempts: int = 40
     total: timedelta = timedelta(hours=24)
     sign_in: timedelta = timedelta(minutes=10)
+    asked: timedelta = timedelta(hours=6)
+    """The longest wait a service is granted at a time, whatever it asks for."""
+
+    def wait(self, error: BaseException, attempt: int, rng: random.Random) -> timedelta:
+        """The wait after failed attempt ``attempt``: what the service asked for, within bounds, else :meth:`delay`."""
+        if isinstance(error, Throttled) and error.retry_after is not None and error.retry_after > timedelta():
+            return min(error.retry_after, self.asked)
+        return self.delay(attempt, rng)
 
     def delay(self, attempt: int, rng: random.Random) -> timedelta:
         """The wait after failed attempt number ``attempt`` (from 1): the full step, less up to a half by chance."""
@@ -179,14 +199,11 @@ def after_error(
             return after_receipt(error.receipt)
         case Rejected() | Unsupported():
             return Move(State.FAILED, "delivery.rejected", reason)
-        case Throttled():
-            wait = error.retry_after or patience.delay(delivery.attempt, rng)
-            return _retry(delivery, now, wait, reason, patience)
+        case Throttled() | Unavailable():
+            return _retry(delivery, now, patience.wait(error, delivery.attempt, rng), reason, patience)
         case SignInFailed():
             # The channel's fault, not the post's: it waits as long as its grace allows, however often that is.
             return Move(State.WAITING, "delivery.retried", reason, due_at=now + patience.sign_in)
-        case Unavailable():
-            return _retry(delivery, now, patience.delay(delivery.attempt, rng), reason, patience)
         case _:
             if not isinstance(error, DeliveryError):
                 reason = f"unexpected {type(error).__name__}"
@@ -233,9 +250,7 @@ def after_failed_probe(
     error: BaseException, delivery: Delivery, now: datetime, *, patience: Patience, rng: random.Random
 ) -> Move:
     """The channel could not be asked this time: asked again later, for as long as it takes."""
-    wait = patience.delay(max(delivery.probes, 1) + 2, rng)
-    if isinstance(error, Throttled) and error.retry_after:
-        wait = error.retry_after
+    wait = patience.wait(error, max(delivery.probes, 1) + 2, rng)
     reason = f"{delivery.reason}; asking failed: {str(error) or type(error).__name__}"
     return Move(
         State.UNCERTAIN,
@@ -248,6 +263,7 @@ def after_failed_probe(
 
 def _retry(delivery: Delivery, now: datetime, wait: timedelta, reason: str, patience: Patience) -> Move:
     since = delivery.tried_since or now
-    if delivery.attempt >= patience.attempts or now + wait > since + patience.total:
+    # By time, an attempt ends it and never a wait: what was asked to wait for long gets its attempt after it.
+    if delivery.attempt >= patience.attempts or now >= since + patience.total:
         return Move(State.FAILED, "delivery.failed", f"given up after {delivery.attempt} attempts: {reason}")
     return Move(State.WAITING, "delivery.retried", reason, due_at=now + wait)

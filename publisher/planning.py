@@ -10,8 +10,8 @@ from pathlib import Path
 from publisher.announcement import AnnouncementState, Person, Revision
 from publisher.channel import Variant
 from publisher.clock import WallTime
-from publisher.delivery import DELIVERED, UNSENT, Action
-from publisher.errors import NotAllowedError
+from publisher.delivery import DELIVERED, UNSENT, Action, State
+from publisher.errors import NotAllowedError, UsageError
 from publisher.registry import AnyAdapter
 from publisher.render import links
 from publisher.render.dates import view as event_view
@@ -19,6 +19,7 @@ from publisher.render.house import load as load_house
 from publisher.store import Transaction
 from publisher.store.announcements import Filed
 from publisher.store.deliveries import posts_out
+from publisher.store.log import MACHINE
 from publisher.store.seals import Seal
 
 
@@ -69,7 +70,44 @@ def plan(
     tx.log.add(now, filed.key, "announcement.scheduled", person, hour=str(hour), instant=instant)
 
 
-def _not_after(revision: Revision, hour: WallTime, adapter: AnyAdapter | None, home: Path) -> datetime:
+_ZONES_DIFFER = timedelta(hours=26)
+"""From UTC-12 to UTC+14: no change of a zone's rules moves an instant further."""
+
+
+def replan(
+    tx: Transaction, channels: Mapping[str, AnyAdapter], home: Path | None, now: datetime
+) -> list[tuple[str, str]]:
+    """Computes the coming instants anew from wall time and zone, by the rules as they are known now.
+
+    What a person signed is an hour on a wall; which instant that is, a government may change after the signing.
+    Returns key and a sentence for each announcement that was moved, or whose hour does not exist any more and which
+    therefore keeps its instant.
+    """
+    told = []
+    for key in dict.fromkeys(d.announcement for d in tx.deliveries.planned(now, now + _ZONES_DIFFER)):
+        filed = tx.announcements.get(key)
+        hour = filed.publish_at
+        if hour is None:
+            continue
+        try:
+            instant = hour.instant()
+        except UsageError as error:
+            told.append((key, str(error)))
+            continue
+        mine = [d for d in tx.deliveries.of(key, filed.number) if d.state is State.WAITING and not d.attempt]
+        stale = {d.due_at for d in mine if d.due_at is not None and d.due_at > now and d.due_at != instant}
+        if not stale:
+            continue
+        for delivery in mine:
+            due = instant if delivery.due_at in stale else delivery.due_at
+            until = _not_after(filed.revision, hour, channels.get(delivery.channel), home)
+            tx.deliveries.reschedule(delivery, due, until, now, MACHINE)
+        tx.log.add(now, key, "announcement.replanned", hour=str(hour), instant=instant.isoformat())
+        told.append((key, f"{hour} is now {instant:%Y-%m-%d %H:%M} UTC"))
+    return told
+
+
+def _not_after(revision: Revision, hour: WallTime, adapter: AnyAdapter | None, home: Path | None) -> datetime:
     """How late it may go out: the channel's grace, but an invitation not after its event."""
     grace = adapter.settings.grace_hours if adapter else 24.0
     until = hour.instant() + timedelta(hours=grace)
@@ -170,10 +208,9 @@ def plan_retraction(
             if existing[key].state in UNSENT:
                 tx.deliveries.reschedule(existing[key], now, None, now, person)
             continue
-        variant_id = tx.deliveries.variant_id(published)
         tx.deliveries.plan(
-            tx.seals.variant(variant_id),
-            variant_id,
+            tx.seals.variant(published.variant),
+            published.variant,
             key,
             canonical=False,
             due_at=now,

@@ -1,7 +1,9 @@
-"""What can be configured, written from the code: ``.env.example``, README tables, ``publisher adapters``."""
+"""Documentation written from the code: settings (``.env.example``, README, ``publisher adapters``) and states."""
 
 from __future__ import annotations
 
+import ast
+import inspect
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from publisher import registry
 from publisher.channel import ChannelSettings, Kind
+from publisher.delivery import MOVES, State
 from publisher.settings import OfficeSettings
 
 _HEAD = """\
@@ -92,6 +95,27 @@ def settings_table() -> str:
     for adapter in adapters():
         blocks.append(_table(f"Adapter `{adapter['name']}`: {adapter['title']}", adapter["settings"]))
     return "\n\n".join(blocks)
+
+
+def moves_table() -> str:
+    """The states of a delivery and every move that is allowed, as a Markdown table for the documentation."""
+    rows = ["| state | what it means | may become |", "| --- | --- | --- |"]
+    for state, meaning in _meanings().items():
+        onward = ", ".join(to for to in State if to in MOVES[state]) or "nothing else"
+        rows.append(f"| {state} | {meaning} | {onward} |")
+    return "\n".join(rows)
+
+
+def _meanings() -> dict[State, str]:
+    """The sentence that stands below each state where it is defined."""
+    (definition,) = ast.parse(inspect.getsource(State)).body
+    assert isinstance(definition, ast.ClassDef)
+    sentences = [
+        node.value.value
+        for node in definition.body[1:]
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    ]
+    return dict(zip(State, map(str, sentences), strict=True))
 
 
 def _table(title: str, settings: list[dict[str, Any]]) -> str:

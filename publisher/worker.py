@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, TextIO, cast
 
 import structlog
@@ -21,10 +22,12 @@ from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 from pydantic import SecretStr
 
-from publisher import clock
+from publisher import clock, planning
 from publisher.alerts import Teller, Watch
 from publisher.delivery import Patience
 from publisher.engine.embedded import EmbeddedEngine
+from publisher.engine.port import Engine
+from publisher.engine.writer import Writer
 from publisher.errors import PublisherError
 from publisher.registry import AnyAdapter
 from publisher.store import Store
@@ -34,6 +37,7 @@ log = structlog.get_logger("publisher.worker")
 _SWEEP_SECONDS = 0.5
 """How soon a change made by another process, such as ``publisher schedule``, is seen."""
 _TIDY_SECONDS = 60
+_REPLAN_SECONDS = 3600
 _WATCH_SECONDS = 60
 
 
@@ -44,12 +48,15 @@ class Worker:
         self,
         store: Store,
         channels: Mapping[str, AnyAdapter],
-        engine: EmbeddedEngine,
+        engine: Engine,
+        writer: Writer,
+        watch: Watch,
+        *,
+        home: Path | None = None,
         now: clock.Clock = clock.now,
-        watch: Watch | None = None,
     ) -> None:
-        self._store, self._channels, self._engine, self._now = store, channels, engine, now
-        self._watch = watch or Watch(store, engine.call, owner(), {}, now=now)
+        self._store, self._channels, self._engine, self._writer = store, channels, engine, writer
+        self._watch, self._home, self._now = watch, home, now
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._stop = asyncio.Event()
         self._armed: datetime | None = None
@@ -59,12 +66,14 @@ class Worker:
     async def run(self, *, signals: bool = True) -> None:
         """Publishes each delivery at its hour until SIGTERM, SIGINT or :meth:`stop`."""
         self._add_job(self._wake, IntervalTrigger(seconds=_SWEEP_SECONDS), "sweep")
-        self._add_job(self._engine.tidy, IntervalTrigger(seconds=_TIDY_SECONDS), "tidy")
-        self._add_job(self._watch.alive, IntervalTrigger(seconds=_WATCH_SECONDS), "alive")
+        self._add_job(self._tidy, IntervalTrigger(seconds=_TIDY_SECONDS), "tidy")
+        self._add_job(self._replan, IntervalTrigger(seconds=_REPLAN_SECONDS), "replan")
+        self._add_job(self._alive, IntervalTrigger(seconds=_WATCH_SECONDS), "alive")
         if self._watch.tells:
             self._add_job(self._watch.look, IntervalTrigger(seconds=_WATCH_SECONDS), "alerts")
         with _signals(self._stop) if signals else contextlib.nullcontext():
-            await self._engine.tidy()
+            await self._tidy()
+            await self._replan()
             await self._watch.alive()
             self._engine.on_end = self._poke
             self._scheduler.start()
@@ -75,18 +84,21 @@ class Worker:
             self._scheduler.shutdown(wait=False)
             await self._engine.drain()
             await asyncio.gather(*self._pokes)
-            await self._watch.end()
             await self._engine.stop()
+            await self._watch.end()
+            self._writer.close()
         log.info("the worker has stopped", event_name="worker.stopped")
 
     async def run_once(self) -> datetime | None:
         """Publishes what is due, and what becomes due by it; the next due moment, if there is one."""
-        await self._engine.tidy()
+        await self._tidy()
+        await self._replan()
         while await self._engine.enqueue_due():
             await self._engine.drain()
         due = await self._engine.next_due()
         await self._watch.look()
         await self._engine.stop()
+        self._writer.close()
         return due
 
     def stop(self) -> None:
@@ -99,10 +111,11 @@ class Worker:
         self._pokes.add(task)
         task.add_done_callback(self._pokes.discard)
 
-    def _add_job(self, work: Any, trigger: Any, name: str) -> None:
+    def _add_job(self, work: Any, trigger: Any, name: str, args: tuple[bool, ...] = ()) -> None:
         self._scheduler.add_job(
             work,
             trigger,
+            args=args,
             id=name,
             max_instances=1,
             coalesce=True,
@@ -110,13 +123,13 @@ class Worker:
             replace_existing=True,
         )
 
-    async def _wake(self) -> None:
-        """Starts what is due and arms the clock for the next moment."""
+    async def _wake(self, on_the_dot: bool = False) -> None:
+        """Starts what is due and arms the clock for the next moment; ``on_the_dot``, something is known to be due."""
         if self._stop.is_set() or self._waking.locked():
             return
         async with self._waking:
             try:
-                due = await self._engine.next_due()
+                due = (self._armed if on_the_dot else None) or await self._engine.next_due()
                 while due is not None and due <= self._now() and await self._engine.enqueue_due():
                     due = await self._engine.next_due()
                 self._arm(due)
@@ -124,12 +137,48 @@ class Worker:
                 # The next sweep tries again; nothing is lost, since nothing was claimed.
                 log.error("the store cannot be used", event_name="store.unusable", reason=str(error))
 
+    async def _tidy(self) -> None:
+        """Frees what a crash between two commits may have left waiting for its link."""
+        try:
+            await self._writer.write(lambda tx: tx.deliveries.release_all(self._now()))
+        except PublisherError as error:  # the next minute tries again
+            log.error("the store cannot be used", event_name="store.unusable", reason=str(error))
+
+    async def _alive(self) -> None:
+        """A sign of life only while it is true: a worker that does not look for what is due any more is not alive."""
+        looked = self._engine.health().looked
+        if looked is None or self._now() - looked < timedelta(seconds=_WATCH_SECONDS):
+            await self._watch.alive()
+        else:
+            log.error("nothing has been looked for lately", event_name="engine.stuck", since=str(looked))
+
+    async def _replan(self) -> None:
+        """Holds what is planned to the wall time that was signed, should the rules of its zone have changed."""
+
+        def work() -> list[tuple[str, str]]:
+            clock.forget_zones()
+            with self._store.write() as tx:
+                return planning.replan(tx, self._channels, self._home, self._now())
+
+        try:
+            told = await self._writer.call(work)
+        except PublisherError as error:  # the next hour tries again
+            log.error("the store cannot be used", event_name="store.unusable", reason=str(error))
+            return
+        for key, sentence in told:
+            log.warning(
+                "the rules of a time zone have changed",
+                event_name="announcement.replanned",
+                key=key,
+                reason=sentence,
+            )
+
     def _arm(self, due: datetime | None) -> None:
         if due == self._armed or self._stop.is_set():
             return
         self._armed = due
         if due is not None and due > self._now():
-            self._add_job(self._wake, DateTrigger(due), "due")
+            self._add_job(self._wake, DateTrigger(due), "due", args=(True,))
 
 
 @contextlib.contextmanager
@@ -158,20 +207,22 @@ def assemble(
     retry_hours: float = 24.0,
     alerts: SecretStr | None = None,
     zone: str = "UTC",
+    home: Path | None = None,
     now: clock.Clock = clock.now,
 ) -> Worker:
     """A worker over ``store`` and ``channels`` that sends ``alerts`` to Apprise addresses, with times in ``zone``.
 
+    ``home`` is the office's folder, whose house style says in which zone events are.
     Raises :class:`SettingsError` for an address that cannot be used.
     """
     teller = Teller(alerts) if alerts else None
     name = owner()
-    engine = EmbeddedEngine(
-        store, channels, name, now=now, patience=Patience(total=timedelta(hours=retry_hours))
-    )
+    writer = Writer(store, now)
+    patience = Patience(total=timedelta(hours=retry_hours))
+    engine = EmbeddedEngine(store, channels, name, writer=writer, now=now, patience=patience)
     pace = {name: channel.settings.per_minute for name, channel in channels.items()}
-    watch = Watch(store, engine.call, name, pace, teller=teller, zone=zone, now=now)
-    return Worker(store, channels, engine, now, watch)
+    watch = Watch(store, writer.call, name, pace, teller=teller, zone=zone, now=now)
+    return Worker(store, channels, engine, writer, watch, home=home, now=now)
 
 
 async def close(channels: Iterable[AnyAdapter]) -> None:

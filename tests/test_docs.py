@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from publisher import __version__, reference
+from publisher.alerts.cause import LATE
 from publisher.cli.main import parser
+from publisher.delivery import Patience
+from publisher.engine.deliverer import SLOW
+from publisher.engine.embedded import EmbeddedEngine
 
 ROOT = Path(__file__).parent.parent
 
@@ -20,12 +24,38 @@ def test_readme__settings_tables() -> None:
     assert written.strip() == reference.settings_table()
 
 
+def test_deliveries__states() -> None:
+    """The states and moves in docs/deliveries.md are those of the code; ``make docs`` writes them."""
+    text = (ROOT / "docs" / "deliveries.md").read_text(encoding="utf-8")
+    written = text.partition("<!-- states: made by make docs -->\n")[2].partition("<!-- /states -->")[0]
+    assert written.strip() == reference.moves_table()
+
+
+def test_deliveries__figures() -> None:
+    """The hours and minutes that docs/deliveries.md names are those the program keeps."""
+    text = " ".join((ROOT / "docs" / "deliveries.md").read_text(encoding="utf-8").split())
+    patience = Patience()
+    for figure in (
+        f"{patience.first.seconds} seconds",
+        f"{patience.longest.seconds // 3600} hour",
+        f"{patience.attempts} attempts",
+        f"{int(patience.total.total_seconds()) // 3600} hours",
+        f"{patience.asked.seconds // 3600} hours at a time",
+        f"every {SLOW.seconds // 60} minutes",
+        f"{EmbeddedEngine.__init__.__kwdefaults__['lease'].seconds} seconds",
+        f"more than {LATE.seconds // 60} minutes",
+    ):
+        assert figure in text, figure
+
+
 def test_env_example__is_made_from_the_code() -> None:
     """``.env.example`` names every setting of every adapter; ``make docs`` writes it."""
     assert (ROOT / ".env.example").read_text(encoding="utf-8") == reference.env_example()
 
 
-@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "docs/templates.md", ".env.example"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "CHANGELOG.md", "docs/templates.md", "docs/deliveries.md", ".env.example"]
+)
 def test_docs__name_only_commands_that_exist(name: str) -> None:
     """Every ``publisher COMMAND`` in the documentation can be typed."""
     text = (ROOT / name).read_text(encoding="utf-8")
@@ -35,7 +65,7 @@ def test_docs__name_only_commands_that_exist(name: str) -> None:
     assert named <= commands
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/templates.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/templates.md", "docs/deliveries.md"])
 def test_docs__links_lead_somewhere(name: str) -> None:
     """Every relative link in the documentation names a file that is there."""
     text = (ROOT / name).read_text(encoding="utf-8")

@@ -564,15 +564,22 @@ async def test_separate__a_delivery_a_language(store: Store, tmp_path: Path) -> 
 
 
 def test_log__cannot_be_rewritten(store: Store, tmp_path: Path) -> None:
-    """The database itself refuses to change or delete a line of the log, or sealed bytes."""
+    """The database itself refuses to change or delete a line of the log, what was signed, or a delivery that is owed."""
     bureau = office(store, tmp_path / "home")
-    bureau.approved()
-    for statement in (
+    bureau.desk.schedule(bureau.approved(), "now", OFFICER)
+    statements = [
         "UPDATE events SET name = 'x'",
-        "DELETE FROM events",
         "UPDATE parts SET data = 'x'",
-        "DELETE FROM parts",
-    ):
+        "UPDATE seals SET approver = 'Mallory'",
+        "UPDATE variants SET channel = 'x'",
+        "UPDATE revisions SET content = 'x'",
+        *(f"DELETE FROM {table}" for table in ("events", "parts", "deliveries", "variants", "seals", "revisions")),
+    ]
+    if store._engine.dialect.name == "sqlite":
+        statements += ["REPLACE INTO events SELECT * FROM events", "REPLACE INTO parts SELECT * FROM parts"]
+    else:
+        statements += [f"TRUNCATE {table} CASCADE" for table in ("events", "parts", "deliveries", "revisions")]
+    for statement in statements:
         with pytest.raises(Exception, match="written once"), store._engine.begin() as connection:
             connection.exec_driver_sql(statement)
 

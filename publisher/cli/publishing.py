@@ -144,6 +144,7 @@ def worker(arguments: argparse.Namespace) -> int:
             retry_hours=loaded.office.retry_hours,
             alerts=loaded.office.alerts,
             zone=loaded.office.timezone,
+            home=loaded.home,
         )
         try:
             if not arguments.once:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -39,16 +40,33 @@ from publisher.errors import PublisherError
 from publisher.registry import AnyAdapter
 from publisher.render import links
 from publisher.store import Store, Transaction
+from publisher.store.deliveries import outstanding
 from publisher.store.log import OFFICE
 
 log = structlog.get_logger("publisher.engine")
 
+T = TypeVar("T")
+
 _LAST_TRIES = 30
-"""How often a result is still tried to be written, a second apart, once the worker is to end."""
+"""How often the store is still tried once the worker is to end."""
+PAUSE = 1.0
+"""Seconds between two tries of the store."""
 _FAILURES = 5
 """So many failures in a row pause a channel."""
 SLOW = timedelta(minutes=10)
 """How often a paused channel is tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """A claimed delivery, the variant it brings (or why its bytes cannot be trusted), and those ``beside`` it.
+
+    ``beside`` are all deliveries of its announcement, which know the canonical link and the posts that are out.
+    """
+
+    delivery: Delivery
+    sealed: Variant | PublisherError
+    beside: Sequence[Delivery]
 
 
 class Deliverer:
@@ -76,15 +94,16 @@ class Deliverer:
         """The worker is to end: a result that cannot be written is tried for half a minute more, then left."""
         self._ending = True
 
-    async def deliver(self, delivery: Delivery) -> None:
-        """Sends ``delivery``, or asks about one that is uncertain, and writes down what came of it."""
+    async def deliver(self, dossier: Dossier) -> None:
+        """Sends the delivery of ``dossier``, or asks about one that is uncertain, and writes down what came of it."""
+        delivery = dossier.delivery
         bound = log.bind(key=delivery.key, channel=delivery.channel, attempt=delivery.attempt)
         adapter = self._channels.get(delivery.channel)
         if adapter is None:
             await self._settle(delivery, unready(delivery, "the channel is not configured any more"))
             return
         try:
-            payload, earlier = await self._prepared(delivery, adapter)
+            payload, earlier = self._prepared(dossier, adapter)
         except (PublisherError, Unsupported) as error:
             refused = Move(State.FAILED, "delivery.rejected", str(error))
             move = refused if delivery.state is State.SENDING else unready(delivery, str(error))
@@ -114,33 +133,38 @@ class Deliverer:
 
     # --- before and at the network ----------------------------------------------------------------------------
 
-    async def _prepared(self, delivery: Delivery, adapter: AnyAdapter) -> tuple[Payload, Receipt | None]:
+    async def open(self, held: Sequence[Delivery]) -> list[Dossier]:
+        """What is needed to deliver each of ``held``, read for all of them at once."""
+        keys = [delivery.key for delivery in held]
+        return await self._patiently(
+            lambda: self._writer.call(lambda: self._opened(held)), "delivery.unopened", keys
+        )
+
+    def _opened(self, held: Sequence[Delivery]) -> list[Dossier]:
+        with self._store.read() as tx:
+            sealed = tx.seals.of_ids([delivery.variant for delivery in held])
+            beside = tx.deliveries.beside(held)
+            standing = tx.channels.all().values()
+        self._ailing |= {one.name for one in standing if one.failures or one.paused_at is not None}
+        return [Dossier(one, sealed[one.variant], beside[one.announcement]) for one in held]
+
+    def _prepared(self, dossier: Dossier, adapter: AnyAdapter) -> tuple[Payload, Receipt | None]:
         """The sealed bytes with the link filled in, as the adapter's request; and the receipt it acts on."""
-        variant, addresses, earlier = await self._writer.call(lambda: self._sealed(delivery, adapter))
+        delivery, variant = dossier.delivery, dossier.sealed
+        if isinstance(variant, PublisherError):
+            raise variant
+        earlier = outstanding(delivery, dossier.beside) if delivery.action is not Action.PUBLISH else None
+        if delivery.action is not Action.PUBLISH and earlier is None:
+            raise Unsupported("There is no post to change any more.")
+        addresses = (
+            adapter.links(delivery.announcement) if delivery.canonical else canonical_links(dossier.beside)
+        )
         if addresses is None and delivery.action is not Action.RETRACT and links.needs_link(variant):
             raise Unsupported(
                 "The address of the published page is not known; nothing goes out with a dead link."
             )
         payload: Payload = adapter.prepare(links.fill(variant, addresses) if addresses else variant)
         return payload, earlier
-
-    def _sealed(
-        self, delivery: Delivery, adapter: AnyAdapter
-    ) -> tuple[Variant, Links | None, Receipt | None]:
-        with self._store.read() as tx:
-            variant = tx.seals.variant(tx.deliveries.variant_id(delivery))
-            mine = tx.deliveries.of(delivery.announcement)
-            earlier = tx.deliveries.outstanding(delivery) if delivery.action is not Action.PUBLISH else None
-            health = tx.channels.get(delivery.channel)
-        if health.failures or health.paused_at is not None:
-            self._ailing.add(delivery.channel)
-        if delivery.action is not Action.PUBLISH and earlier is None:
-            raise Unsupported("There is no post to change any more.")
-        return (
-            variant,
-            adapter.links(delivery.announcement) if delivery.canonical else canonical_links(mine),
-            earlier,
-        )
 
     async def _send(
         self, delivery: Delivery, adapter: AnyAdapter, payload: Payload, earlier: Receipt | None
@@ -194,20 +218,23 @@ class Deliverer:
         return applied
 
     async def _written(self, delivery: Delivery, move: Move) -> bool:
-        """A known result is kept until it is written: it is tried for as long as the worker lives."""
+        return await self._patiently(
+            lambda: self._writer.apply(delivery, move), "result.unwritten", [delivery.key]
+        )
+
+    async def _patiently(self, work: Callable[[], Awaitable[T]], event: str, keys: list[str]) -> T:
+        """Does ``work`` as soon as the store can be used: nothing known is given up for as long as the worker lives."""
         left = _LAST_TRIES
         while True:
             try:
-                return await self._writer.apply(delivery, move)
+                return await work()
             except PublisherError as error:
                 left -= self._ending
                 if left <= 0:
-                    raise  # its lease runs out, and it is looked into
+                    raise  # the lease runs out, and it is looked into
                 why = str(error)
-            log.error(
-                "a result cannot be written", event_name="result.unwritten", key=delivery.key, reason=why
-            )
-            await asyncio.sleep(1)
+            log.error("the store cannot be used; it is tried again", event_name=event, keys=keys, reason=why)
+            await asyncio.sleep(PAUSE)
 
     async def _judge(self, delivery: Delivery, answer: Standing | None, reason: str) -> None:
         """Pauses a channel that refuses us or keeps failing, and resumes one that works again."""
@@ -238,7 +265,7 @@ class Deliverer:
             tx.log.add(self._now(), announcement, event, channel=delivery.channel, **detail)
 
 
-def canonical_links(deliveries: list[Delivery]) -> Links | None:
+def canonical_links(deliveries: Sequence[Delivery]) -> Links | None:
     """Where the announcement can be read, from the newest receipts of its canonical deliveries."""
     found = {d.scope: d.receipt.links for d in deliveries if d.canonical and d.receipt and d.receipt.links}
     if "both" in found:

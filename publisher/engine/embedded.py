@@ -35,15 +35,18 @@ class EmbeddedEngine:
         lease: timedelta = timedelta(seconds=5),
         patience: Patience | None = None,
         slots: int = 32,
+        writer: Writer | None = None,
     ) -> None:
+        """``writer`` is one that is shared with others and stays open; without, the engine has its own."""
         self._store, self._channels, self._owner, self._now = store, channels, owner, now
         self._lease, self._slots = lease, slots
-        self._writer = Writer(store, now)
+        self._writer = writer or Writer(store, now)
+        self._shared = writer is not None
         self._deliverer = Deliverer(store, self._writer, channels, lease=lease, now=now, patience=patience)
         self._running: dict[asyncio.Task[None], int] = {}
+        self._opening: set[int] = set()
         self._beat: asyncio.Task[None] | None = None
         self._looked: datetime | None = None
-        self.call = self._writer.call
         self.on_end: Callable[[], None] = lambda: None
         """Called when a delivery has ended: a slot is free, and others may have become due by it."""
 
@@ -52,12 +55,19 @@ class EmbeddedEngine:
         free = self._slots - len(self._running)
         # The claim shares its commit with the results that have come in meanwhile.
         claimed = await self._writer.write(lambda tx: self._claim(tx, free)) if free > 0 else []
-        for delivery in claimed:
-            task = asyncio.create_task(self._deliverer.deliver(delivery), name=delivery.key)
-            self._running[task] = delivery.id
-            task.add_done_callback(self._ended)
-        if claimed and (self._beat is None or self._beat.done()):
+        if not claimed:
+            return 0
+        opening = {delivery.id for delivery in claimed}
+        self._opening |= opening
+        if self._beat is None or self._beat.done():
             self._beat = asyncio.create_task(self._heartbeat(), name="heartbeat")
+        try:
+            for dossier in await self._deliverer.open(claimed):
+                task = asyncio.create_task(self._deliverer.deliver(dossier), name=dossier.delivery.key)
+                self._running[task] = dossier.delivery.id
+                task.add_done_callback(self._ended)
+        finally:
+            self._opening -= opening
         return len(claimed)
 
     async def next_due(self) -> datetime | None:
@@ -67,13 +77,13 @@ class EmbeddedEngine:
             with self._store.read() as tx:
                 return tx.deliveries.next_due()
 
-        due = await self.call(query)
+        due = await self._writer.call(query)
         self._looked = self._now()
         return due
 
     async def tidy(self) -> None:
         """Frees what a crash between two commits may have left waiting for its link."""
-        await self._writer.write(self._release_all)
+        await self._writer.write(lambda tx: tx.deliveries.release_all(self._now()))
 
     async def drain(self) -> None:
         """Waits until all that was started has ended."""
@@ -86,11 +96,12 @@ class EmbeddedEngine:
         await self.drain()
         if self._beat is not None:
             self._beat.cancel()
-        self._writer.close()
+        if not self._shared:
+            self._writer.close()
 
     def health(self) -> Health:
         """When it last looked for what is due, and how many deliveries are under way."""
-        return Health(self._looked, len(self._running))
+        return Health(self._looked, len(self._running) + len(self._opening))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
@@ -104,7 +115,7 @@ class EmbeddedEngine:
 
     def _claim(self, tx: Transaction, limit: int) -> list[Delivery]:
         now = self._now()
-        for lost in tx.deliveries.expire(now, running=self._running.values()):
+        for lost in tx.deliveries.expire(now, running={*self._running.values(), *self._opening}):
             log.warning("a worker stopped while sending", event_name="delivery.uncertain", key=lost.key)
         if tx.channels.halted() is not None:
             return []
@@ -115,14 +126,15 @@ class EmbeddedEngine:
             for name, channel in self._channels.items()
         }
         claimed = tx.deliveries.claim(self._owner, now, self._lease, limit, room)
-        for name, started in Counter(delivery.channel for delivery in claimed).items():
-            tx.channels.count_started(name, started, now)
+        started = Counter(delivery.channel for delivery in claimed)
+        tx.channels.count_started(started, known, now)
+        for name in started:
             if name in known and known[name].paused_at is not None:
                 tx.channels.pause(name, known[name].reason, now, now + SLOW)
         return claimed
 
     async def _heartbeat(self) -> None:
-        while self._running:
+        while self._running or self._opening:
             await asyncio.sleep(self._lease.total_seconds() / 3)
             try:
                 await self._writer.write(self._extend)
@@ -133,7 +145,3 @@ class EmbeddedEngine:
 
     def _extend(self, tx: Transaction) -> None:
         tx.deliveries.extend(self._owner, self._now(), self._lease)
-
-    def _release_all(self, tx: Transaction) -> None:
-        for announcement, revision in tx.deliveries.held():
-            tx.deliveries.release(announcement, revision, self._now())

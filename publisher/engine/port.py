@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -21,6 +22,9 @@ class Engine(Protocol):
     Every engine may run a delivery twice; that it is sent once is the ledger's work, under its claims. What a
     delivery needs done is :class:`publisher.engine.deliverer.Deliverer`, for every engine alike.
     """
+
+    on_end: Callable[[], None]
+    """Called when a delivery has ended: there is room again, and others may have become due by it."""
 
     async def enqueue_due(self) -> int:
         """Starts what is due, as far as there is room; how many deliveries were started."""

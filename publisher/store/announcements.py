@@ -123,7 +123,8 @@ class Announcements:
 
     def get(self, key: str) -> Filed:
         """The announcement called ``key``, with its newest revision. Raises :class:`NotFoundError`."""
-        query = _newest().where(announcements.c.key == key)
+        newest = revisions.c.number.desc()
+        query = _with_revision().where(announcements.c.key == key).order_by(newest).limit(1)
         if not self._connection.get_execution_options().get("publisher_read"):
             # Whoever decides on a state holds it until the decision is written; SQLite has one writer anyway.
             query = query.with_for_update(of=announcements)
@@ -138,20 +139,22 @@ class Announcements:
         return [_filed(row) for row in self._connection.execute(query)]
 
 
+def _with_revision() -> Select[Any]:
+    revised_at = revisions.c.created_at.label("revised_at")
+    return select(announcements, revisions.c.id.label("revision_id"), revisions, revised_at).join(
+        revisions, revisions.c.announcement == announcements.c.key
+    )
+
+
 def _newest() -> Select[Any]:
     latest = (
         select(revisions.c.announcement, func.max(revisions.c.number).label("number"))
         .group_by(revisions.c.announcement)
         .subquery()
     )
-    revised_at = revisions.c.created_at.label("revised_at")
-    return (
-        select(announcements, revisions.c.id.label("revision_id"), revisions, revised_at)
-        .join(latest, latest.c.announcement == announcements.c.key)
-        .join(
-            revisions,
-            (revisions.c.announcement == latest.c.announcement) & (revisions.c.number == latest.c.number),
-        )
+    return _with_revision().join(
+        latest,
+        (revisions.c.announcement == latest.c.announcement) & (revisions.c.number == latest.c.number),
     )
 
 

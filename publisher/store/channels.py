@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from publisher.announcement import Person
@@ -56,6 +56,9 @@ class Halt:
     account: str = ""
 
 
+_COUNT = update(channels).where(channels.c.name == bindparam("of_name"))
+
+
 class Channels:
     """Reads and writes the standing of channels. A channel without a row has never failed."""
 
@@ -71,12 +74,25 @@ class Channels:
         row = self._connection.execute(select(channels).where(channels.c.name == name)).first()
         return _health(row) if row else Health(name)
 
-    def count_started(self, name: str, started: int, now: datetime) -> None:
-        """Counts ``started`` deliveries into the channel's current minute."""
-        health = self.get(name)
-        current = health._is_current(now)
-        start, count = (health.window_start, health.window_count) if current else (now, 0)
-        self._write(name, window_start=start, window_count=count + started)
+    def count_started(self, started: Mapping[str, int], known: Mapping[str, Health], now: datetime) -> None:
+        """Counts deliveries that have ``started``, by channel, into each one's current minute.
+
+        ``known`` is what :meth:`all` has told within this transaction.
+        """
+        rows = []
+        for name, count in started.items():
+            health = known.get(name, Health(name))
+            start, before = (
+                (health.window_start, health.window_count) if health._is_current(now) else (now, 0)
+            )
+            rows.append({"of_name": name, "window_start": start, "window_count": before + count})
+        new = [{**row, "name": row["of_name"]} for row in rows if row["of_name"] not in known]
+        old = [row for row in rows if row["of_name"] in known]
+        if old:
+            self._connection.execute(_COUNT, old)
+        if new:
+            columns = ("name", "window_start", "window_count")
+            self._connection.execute(insert(channels), [{key: row[key] for key in columns} for row in new])
 
     def failed(self, name: str, reason: str) -> int:
         """One more failure in a row; how many there are now."""

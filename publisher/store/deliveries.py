@@ -26,9 +26,10 @@ _MOVE = update(deliveries).where(
 """Every transition: a change under the condition that nobody was faster."""
 _NOW = bindparam("now", type_=UtcTime)
 _FREE = or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until < _NOW)
+# No join: a planner that has not counted yet would read everything that is due before it takes the first ten.
+_STANDS = select(announcements.c.state).where(announcements.c.key == deliveries.c.announcement)
 _DUE: Select[Any] = (
-    select(*deliveries.c, announcements.c.state.label("announcement_state"))
-    .join(announcements, announcements.c.key == deliveries.c.announcement)
+    select(deliveries, _STANDS.scalar_subquery().label("announcement_state"))
     .where(OPEN, deliveries.c.due_at <= _NOW, _FREE)
     .where(deliveries.c.channel.not_in(bindparam("full", expanding=True)))
     .order_by(deliveries.c.due_at, deliveries.c.id)
@@ -36,6 +37,19 @@ _DUE: Select[Any] = (
     .with_for_update(of=deliveries, skip_locked=True)
 )
 """What may be claimed, the most overdue first, with the state of its announcement."""
+_OF_MANY = (
+    select(deliveries)
+    .where(deliveries.c.announcement.in_(bindparam("keys", expanding=True)))
+    .order_by(deliveries.c.revision, deliveries.c.canonical.desc(), deliveries.c.id)
+)
+_HELD = (
+    deliveries.c.id == bindparam("of_id"),
+    deliveries.c.fence == bindparam("of_fence"),
+    deliveries.c.state == bindparam("of_state"),
+    deliveries.c.lease_until.is_not(None),
+)
+_LEASE = select(deliveries.c.lease_until).where(*_HELD)
+_RENEW = update(deliveries).where(*_HELD, deliveries.c.lease_until == bindparam("was", type_=UtcTime))
 
 
 def _taking(leaving: State, **values: Any) -> Any:
@@ -59,6 +73,9 @@ _TAKE = {
     State.UNCERTAIN: _taking(State.UNCERTAIN),
 }
 """How a delivery is claimed: a waiting one to send it, an uncertain one only to ask about it."""
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
 
 class FencedError(Exception):
@@ -114,6 +131,13 @@ class Deliveries:
         move = Move(State.WAITING, "delivery.scheduled", due_at=due_at)
         return self._move(delivery, move, at, actor, not_after=not_after, attempt=0, tried_since=None)
 
+    def planned(self, after: datetime, until: datetime) -> list[Delivery]:
+        """What waits for an hour ``after`` the one and at ``until`` the latest, and has not been tried."""
+        query = select(deliveries).where(OPEN, deliveries.c.state == State.WAITING, deliveries.c.attempt == 0)
+        query = query.where(deliveries.c.due_at > after, deliveries.c.due_at <= until)
+        rows = self._connection.execute(query.order_by(deliveries.c.due_at, deliveries.c.id))
+        return [from_row(row) for row in rows]
+
     # --- claiming -----------------------------------------------------------------------------------------
 
     def claim(
@@ -146,17 +170,7 @@ class Deliveries:
         sends = state is State.WAITING
         given = {"ids": [d.id for d in chosen], "now": now, "holder": owner, "until": now + lease}
         taken = set(self._connection.scalars(_TAKE[state], given))
-        held = [
-            replace(
-                d,
-                state=State.SENDING if sends else state,
-                attempt=d.attempt + int(sends),
-                fence=d.fence + 1,
-                tried_since=d.tried_since or now,
-            )
-            for d in chosen
-            if d.id in taken
-        ]
+        held = [_held(d, now, sends=sends) for d in chosen if d.id in taken]
         self._log.add_for(held, now, "attempt.started" if sends else "probe.started", owner=owner)
         return held
 
@@ -170,13 +184,12 @@ class Deliveries:
 
     def keep(self, delivery: Delivery, now: datetime, lease: timedelta) -> bool:
         """Whether ``delivery`` is still held under its claim, with time left; a lease that runs low is renewed."""
-        mine = (deliveries.c.id == delivery.id, deliveries.c.fence == delivery.fence)
-        held = (*mine, deliveries.c.state == delivery.state, deliveries.c.lease_until.is_not(None))
-        until = self._connection.execute(select(deliveries.c.lease_until).where(*held)).scalar()
+        mine = {"of_id": delivery.id, "of_fence": delivery.fence, "of_state": delivery.state}
+        until = self._connection.execute(_LEASE, mine).scalar()
         if until is None or until > now + lease / 2:
             return until is not None
-        renewed = update(deliveries).where(*held, deliveries.c.lease_until == until)
-        return self._connection.execute(renewed.values(lease_until=now + lease)).rowcount == 1
+        renewed = _RENEW.values(lease_until=now + lease)
+        return self._connection.execute(renewed, {**mine, "was": until}).rowcount == 1
 
     def expire(self, now: datetime, running: Collection[int] = ()) -> list[Delivery]:
         """Deliveries whose worker has died while sending become uncertain, to be looked into at once.
@@ -244,11 +257,12 @@ class Deliveries:
         held = [d for d in mine if d.state is State.WAITING and d.due_at is None]
         return sum(self._move(delivery, move, now, MACHINE) for delivery in held)
 
-    def held(self) -> list[tuple[str, int]]:
-        """Announcement and revision of all that waits for a canonical link."""
+    def release_all(self, now: datetime) -> None:
+        """Releases whatever waits for a link that is known: a crash between two commits may have left it so."""
         query = select(deliveries.c.announcement, deliveries.c.revision).distinct()
         query = query.where(OPEN, deliveries.c.state == State.WAITING, deliveries.c.due_at.is_(None))
-        return [(row.announcement, row.revision) for row in self._connection.execute(query)]
+        for row in self._connection.execute(query).all():
+            self.release(row.announcement, row.revision, now)
 
     # --- reading ------------------------------------------------------------------------------------------
 
@@ -278,16 +292,12 @@ class Deliveries:
         order = (deliveries.c.revision, deliveries.c.canonical.desc(), deliveries.c.id)
         return [from_row(row) for row in self._connection.execute(query.order_by(*order))]
 
-    def outstanding(self, delivery: Delivery) -> Receipt | None:
-        """The newest receipt of the same post from an earlier delivery: what an update or a retraction acts on."""
-        earlier = [d for d in self.of(delivery.announcement) if d.id < delivery.id]
-        found = posts_out(earlier).get((delivery.channel, delivery.scope))
-        return found.receipt if found else None
-
-    def variant_id(self, delivery: Delivery) -> int:
-        """The id of the sealed variant a delivery brings."""
-        query = select(deliveries.c.variant_id).where(deliveries.c.id == delivery.id)
-        return int(self._connection.execute(query).scalar_one())
+    def beside(self, held: Iterable[Delivery]) -> Mapping[str, list[Delivery]]:
+        """All deliveries of the announcements of ``held``, by announcement, canonical first."""
+        found: dict[str, list[Delivery]] = {delivery.announcement: [] for delivery in held}
+        for row in self._connection.execute(_OF_MANY, {"keys": list(found)}):
+            found[row.announcement].append(from_row(row))
+        return found
 
     def next_due(self) -> datetime | None:
         """The next moment anything is due or a lease may run out; ``None`` while nothing is planned."""
@@ -296,6 +306,17 @@ class Deliveries:
         lease = select(func.min(deliveries.c.lease_until)).where(deliveries.c.lease_until.is_not(None))
         moments = [self._connection.execute(query).scalar() for query in (due, lease)]
         return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _held(delivery: Delivery, now: datetime, *, sends: bool) -> Delivery:
+    """``delivery`` as its claim has made it."""
+    return replace(
+        delivery,
+        state=State.SENDING if sends else delivery.state,
+        attempt=delivery.attempt + int(sends),
+        fence=delivery.fence + 1,
+        tried_since=delivery.tried_since or now,
+    )
 
 
 def _overtaken(delivery: Delivery, announcement: str, now: datetime) -> Move | None:
@@ -328,6 +349,16 @@ def _written(delivery: Delivery, move: Move, now: datetime) -> dict[str, Any]:
     }
 
 
+def outstanding(delivery: Delivery, mine: Iterable[Delivery]) -> Receipt | None:
+    """The newest receipt of the same post from an earlier delivery: what an update or a retraction acts on.
+
+    ``mine`` are all deliveries of its announcement.
+    """
+    earlier = [d for d in mine if d.id < delivery.id]
+    found = posts_out(earlier).get((delivery.channel, delivery.scope))
+    return found.receipt if found else None
+
+
 def posts_out(deliveries: Iterable[Delivery]) -> dict[tuple[str, str], Delivery]:
     """The delivery that stands for each post that is out, by channel and scope; what was retracted is not."""
     found: dict[tuple[str, str], Delivery] = {}
@@ -353,7 +384,7 @@ def _receipt_json(receipt: Receipt | None) -> str:
         "at": receipt.at.isoformat() if receipt.at else None,
         "raw": receipt.raw,
     }
-    return json.dumps(raw, ensure_ascii=False, sort_keys=True)
+    return _JSON(raw)
 
 
 def _receipt(text: str) -> Receipt | None:
@@ -390,4 +421,5 @@ def from_row(row: Row[Any]) -> Delivery:
         tried_since=row.tried_since,
         receipt=_receipt(row.receipt),
         reason=row.reason,
+        variant=row.variant_id,
     )

@@ -37,6 +37,9 @@ class Event:
     detail: Mapping[str, Any]
 
 
+_written = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
+
+
 def _row(
     at: datetime,
     announcement: str,
@@ -44,7 +47,7 @@ def _row(
     attempt: int | None,
     name: str,
     actor: Person,
-    detail: Mapping[str, Any],
+    detail: str,
 ) -> dict[str, Any]:
     return {
         "at": at,
@@ -54,7 +57,7 @@ def _row(
         "name": name,
         "actor": actor.name,
         "account": actor.account,
-        "detail": json.dumps(detail, ensure_ascii=False, sort_keys=True),
+        "detail": detail,
     }
 
 
@@ -85,11 +88,14 @@ class Log:
         **detail: Any,
     ) -> None:
         """Appends one line."""
-        self._connection.execute(_ADD, _row(at, announcement, delivery, attempt, name, actor, detail))
+        self._connection.execute(
+            _ADD, _row(at, announcement, delivery, attempt, name, actor, _written(detail))
+        )
 
     def add_for(self, deliveries: Sequence[Delivery], at: datetime, name: str, **detail: Any) -> None:
         """Appends the same line for each of ``deliveries``, by the worker."""
-        rows = [_row(at, d.announcement, d.id, d.attempt, name, MACHINE, detail) for d in deliveries]
+        written = _written(detail)
+        rows = [_row(at, d.announcement, d.id, d.attempt, name, MACHINE, written) for d in deliveries]
         if rows:
             self._connection.execute(_ADD, rows)
 
@@ -98,7 +104,8 @@ class Log:
     ) -> None:
         """Appends a line for each of the moves of deliveries, under the name of the move."""
         rows = [
-            _row(at, d.announcement, d.id, d.attempt, move.event, actor, _moved(move)) for d, move in decided
+            _row(at, d.announcement, d.id, d.attempt, move.event, actor, _written(_moved(move)))
+            for d, move in decided
         ]
         self._connection.execute(_ADD, rows)
 

@@ -37,12 +37,15 @@ class UtcTime(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError("A time without a zone cannot be stored.")
-        value = value.astimezone(UTC)
+        if value.tzinfo is not UTC:
+            value = value.astimezone(UTC)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Always aware."""
-        return None if value is None else value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 _Id = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER is SQLite's own row id
@@ -141,7 +144,8 @@ deliveries = _table(
 OPEN = text("deliveries.state IN ('waiting', 'uncertain')")
 """What a worker may still move; in a query's condition as it stands, so that its index is used."""
 _OPEN = text("state IN ('waiting', 'uncertain')")
-Index("ix_deliveries_due", deliveries.c.due_at, sqlite_where=_OPEN, postgresql_where=_OPEN)
+# In the order of claiming, so that the first ten are the first ten of the index.
+Index("ix_deliveries_due", deliveries.c.due_at, deliveries.c.id, sqlite_where=_OPEN, postgresql_where=_OPEN)
 _HELD = text("lease_until IS NOT NULL")
 Index("ix_deliveries_lease", deliveries.c.lease_until, sqlite_where=_HELD, postgresql_where=_HELD)
 STUCK = text("state IN ('uncertain', 'failed', 'parked', 'missed')")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Row, Select, insert, select
+from sqlalchemy import Connection, Insert, Row, Select, bindparam, insert, select
 
 from publisher.announcement import Language
 from publisher.channel import Kind, MediaType, Part, Variant
@@ -85,26 +85,51 @@ class Seals:
 
     def variants(self, seal_id: int) -> list[tuple[int, Variant]]:
         """The sealed variants with their ids, in the order they were sealed."""
-        query = _sealed().where(variants.c.seal_id == seal_id).order_by(variants.c.id)
-        return [(row.id, self._variant(row)) for row in self._connection.execute(query).all()]
+        query = select(variants.c.id).where(variants.c.seal_id == seal_id).order_by(variants.c.id)
+        ids = list(self._connection.scalars(query))
+        return [(id_, sealed) for id_, sealed in zip(ids, map(_intact, self._read(ids)), strict=True)]
 
     def variant(self, variant_id: int) -> Variant:
         """One sealed variant. Raises :class:`PublisherError` where its bytes are not those that were signed."""
-        return self._variant(self._connection.execute(_sealed().where(variants.c.id == variant_id)).one())
+        return _intact(self._read([variant_id])[0])
 
-    def _variant(self, row: Row[Any]) -> Variant:
-        query = select(parts).where(parts.c.variant_id == row.id)
-        found = {p.name: _part(p, row.announcement) for p in self._connection.execute(query)}
-        languages = tuple(Language(code) for code in row.languages.split(","))
-        return Variant(row.channel, Kind(row.kind), row.announcement, row.number, languages, found)
+    def of_ids(self, ids: Sequence[int]) -> Mapping[int, Variant | PublisherError]:
+        """Sealed variants by id; the error for one whose bytes are not those that were signed."""
+        asked = sorted(set(ids))
+        return dict(zip(asked, self._read(asked), strict=True))
+
+    def _read(self, ids: Sequence[int]) -> list[Variant | PublisherError]:
+        """The variants of ``ids``, which are all there, in the order of the ids."""
+        rows = self._connection.execute(_SEALED, {"ids": ids}).all()
+        found: dict[int, list[Row[Any]]] = {row.id: [] for row in rows}
+        for part in self._connection.execute(_PARTS, {"ids": ids}):
+            found[part.variant_id].append(part)
+        return [_checked(row, found[row.id]) for row in rows]
 
 
-def _sealed() -> Select[Any]:
-    return (
-        select(variants, revisions.c.announcement, revisions.c.number)
-        .join(seals, seals.c.id == variants.c.seal_id)
-        .join(revisions, revisions.c.id == seals.c.revision_id)
-    )
+_SEALED: Select[Any] = (
+    select(variants, revisions.c.announcement, revisions.c.number)
+    .join(seals, seals.c.id == variants.c.seal_id)
+    .join(revisions, revisions.c.id == seals.c.revision_id)
+    .where(variants.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(variants.c.id)
+)
+_PARTS: Select[Any] = select(parts).where(parts.c.variant_id.in_(bindparam("ids", expanding=True)))
+
+
+def _checked(row: Row[Any], found: Sequence[Row[Any]]) -> Variant | PublisherError:
+    try:
+        made = {part.name: _part(part, row.announcement) for part in found}
+    except PublisherError as error:
+        return error
+    languages = tuple(Language(code) for code in row.languages.split(","))
+    return Variant(row.channel, Kind(row.kind), row.announcement, row.number, languages, made)
+
+
+def _intact(sealed: Variant | PublisherError) -> Variant:
+    if isinstance(sealed, PublisherError):
+        raise sealed
+    return sealed
 
 
 def _row(variant_id: int, part: Part) -> dict[str, object]:

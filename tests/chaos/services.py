@@ -93,6 +93,10 @@ class Services:
         """The next request of ``method`` to Mastodon meets the fault of that name in :data:`HTTP_FAULTS`."""
         self._mastodon.server.inject(HTTP_FAULTS[fault], method=method)
 
+    def wait_until_posted(self) -> None:
+        """Returns once Mastodon has made a post, whether or not it has said so."""
+        self._mastodon.server.wait_until_acted()
+
     def forget_keys(self) -> None:
         """More than an hour passes at Mastodon, after which it does not know a repeated key any more."""
         self._ahead += timedelta(hours=2)
