@@ -70,11 +70,11 @@ MOVES: Mapping[State, frozenset[State]] = {
     State.UNCERTAIN: frozenset({State.UNCERTAIN, State.ACCEPTED, State.CONFIRMED, State.WAITING}),
     State.ACCEPTED: frozenset({State.CONFIRMED}),
     State.CONFIRMED: frozenset(),
-    # Certainly not published: a person may schedule it anew, under the same key.
-    State.FAILED: frozenset({State.WAITING, State.SUPERSEDED}),
+    # Certainly not published: a person may schedule it anew, under the same key, or decide against it.
+    State.FAILED: frozenset({State.WAITING, State.CANCELLED, State.SUPERSEDED}),
     State.PARKED: frozenset({State.WAITING, State.CANCELLED, State.MISSED, State.SUPERSEDED}),
     State.CANCELLED: frozenset({State.WAITING, State.SUPERSEDED}),
-    State.MISSED: frozenset({State.WAITING, State.SUPERSEDED}),
+    State.MISSED: frozenset({State.WAITING, State.CANCELLED, State.SUPERSEDED}),
     State.SUPERSEDED: frozenset(),
 }
 """The only table of allowed moves."""

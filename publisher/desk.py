@@ -18,7 +18,17 @@ from publisher.announcement import (
 )
 from publisher.channel import Links, Outcome, Receipt, Variant
 from publisher.clock import WallTime
-from publisher.delivery import DELIVERED, IN_DOUBT, MOVES, UNSENT, Delivery, Move, State, after_receipt
+from publisher.delivery import (
+    DELIVERED,
+    IN_DOUBT,
+    MOVES,
+    UNSENT,
+    Action,
+    Delivery,
+    Move,
+    State,
+    after_receipt,
+)
 from publisher.errors import NotAllowedError, UsageError
 from publisher.planning import Step, correction, plan, plan_correction, plan_retraction, retraction
 from publisher.proof import Proofs
@@ -338,7 +348,12 @@ class Desk:
                 raise NotAllowedError(
                     f"{key} is {filed.state}; a correction must be approved like any revision."
                 )
-            if not posts_out(tx.deliveries.of(key)):
+            mine = tx.deliveries.of(key)
+            if any(d.action is Action.RETRACT and d.state in {State.WAITING, *IN_DOUBT} for d in mine):
+                raise NotAllowedError(
+                    f'{key} is just being taken back; wait for that, and see "publisher show {key}".'
+                )
+            if not posts_out(mine):
                 raise NotAllowedError(
                     f"Nothing of {key} is out yet; publish it with: publisher schedule {key} WHEN"
                 )
@@ -383,6 +398,10 @@ class Desk:
         now = self._now()
         with self.store.write() as tx:
             found = _uncertain(tx, delivery)
+            if tx.deliveries.is_held(found, now):
+                raise NotAllowedError(
+                    f"{found.key} is being looked into by the worker at this moment; look again in a minute."
+                )
             move = Move(State.WAITING, "delivery.resolved", "not published, says " + person.name, due_at=now)
             if url is not None:
                 if not url and found.canonical:

@@ -36,6 +36,8 @@ log = structlog.get_logger("publisher.worker")
 
 _SWEEP_SECONDS = 0.5
 """How soon a change made by another process, such as ``publisher schedule``, is seen."""
+_CLOCK_SET = 5.0
+"""Seconds by which the clock on the wall must have left the course of time to have been set."""
 _TIDY_SECONDS = 60
 _REPLAN_SECONDS = 3600
 _WATCH_SECONDS = 60
@@ -65,12 +67,7 @@ class Worker:
 
     async def run(self, *, signals: bool = True) -> None:
         """Publishes each delivery at its hour until SIGTERM, SIGINT or :meth:`stop`."""
-        self._add_job(self._wake, IntervalTrigger(seconds=_SWEEP_SECONDS), "sweep")
-        self._add_job(self._tidy, IntervalTrigger(seconds=_TIDY_SECONDS), "tidy")
-        self._add_job(self._replan, IntervalTrigger(seconds=_REPLAN_SECONDS), "replan")
-        self._add_job(self._alive, IntervalTrigger(seconds=_WATCH_SECONDS), "alive")
-        if self._watch.tells:
-            self._add_job(self._watch.look, IntervalTrigger(seconds=_WATCH_SECONDS), "alerts")
+        self._add_jobs()
         with _signals(self._stop) if signals else contextlib.nullcontext():
             await self._tidy()
             await self._replan()
@@ -78,8 +75,7 @@ class Worker:
             self._engine.on_end = self._poke
             self._scheduler.start()
             log.info("the worker is ready", event_name="worker.started", channels=list(self._channels))
-            await self._wake()
-            await self._stop.wait()
+            await self._sweep()
             log.info("the worker is stopping", event_name="worker.stopping")
             self._scheduler.shutdown(wait=False)
             await self._engine.drain()
@@ -104,6 +100,32 @@ class Worker:
     def stop(self) -> None:
         """Asks the worker to end between two steps."""
         self._stop.set()
+
+    def _add_jobs(self) -> None:
+        """The jobs of every minute and every hour, counted from now."""
+        self._add_job(self._tidy, IntervalTrigger(seconds=_TIDY_SECONDS), "tidy")
+        self._add_job(self._replan, IntervalTrigger(seconds=_REPLAN_SECONDS), "replan")
+        self._add_job(self._alive, IntervalTrigger(seconds=_WATCH_SECONDS), "alive")
+        if self._watch.tells:
+            self._add_job(self._watch.look, IntervalTrigger(seconds=_WATCH_SECONDS), "alerts")
+
+    async def _sweep(self) -> None:
+        """Looks twice a second, until it is to stop, by a clock that nobody sets.
+
+        The scheduler goes by the clock on the wall: set back an hour, its jobs would rest for an hour.
+        """
+        loop = asyncio.get_running_loop()
+        wall = self._now().timestamp() - loop.time()
+        while not self._stop.is_set():
+            await self._wake()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), _SWEEP_SECONDS)
+            moved = self._now().timestamp() - loop.time() - wall
+            if abs(moved) > _CLOCK_SET:
+                wall += moved
+                log.warning("the clock was set", event_name="clock.set", seconds=round(moved, 1))
+                self._armed = None
+                self._add_jobs()
 
     def _poke(self) -> None:
         """Wakes at once, rather than at the next sweep: the canonical link may just have come."""

@@ -299,11 +299,11 @@ async def test_alert__overdue_unless_explained(bureau: Office, receiver: Loopbac
     bureau.clock.forward(seconds=1)
     now = bureau.clock()
     with bureau.store.write() as tx:
-        tx.channels.count_started("site", _PACE, now - timedelta(minutes=1))
+        tx.channels.count_started({"site": _PACE}, tx.channels.hold(["site"]), now - timedelta(minutes=1))
     await watch.look()
     with bureau.store.write() as tx:
         tx.channels.halt(APPROVER, now)
-        tx.channels.count_started("site", 1, now)
+        tx.channels.count_started({"site": 1}, tx.channels.hold(["site"]), now)
     await watch.look()
     assert _titles(receiver) == []
     with bureau.store.write() as tx:

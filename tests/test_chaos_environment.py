@@ -294,7 +294,6 @@ def test_clock__set_back_after_a_crash(bench: Bench, point: str) -> None:
     assert verdict.violations == ()
 
 
-@pytest.mark.xfail(strict=True, reason="the worker's sweep is timed by the clock on the wall")
 def test_clock__set_back_while_the_worker_waits(bench: Bench) -> None:
     """The clock is set back an hour, and then an officer publishes something: the worker notices at once all the same."""
     first, second = bench.keys
@@ -414,9 +413,6 @@ def test_server__answer_to_a_result_is_lost(server_bench: Bench) -> None:
         _ends(server_bench, life, env, services)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the heartbeat renews the lease of whatever its worker owns, run or not"
-)
 def test_server__answer_to_a_claim_is_lost(server_bench: Bench) -> None:
     """A claim is committed and the worker cannot know, while it waits for another answer: the claim runs out all the same."""
     first, second = server_bench.keys

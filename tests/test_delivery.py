@@ -96,13 +96,6 @@ def test_after_error__a_wait_is_never_backwards() -> None:
         assert move.due_at is not None and move.due_at > NOW
 
 
-def test_after_error__a_wait_without_end_is_said() -> None:
-    """A service that asks to wait longer than anybody waits is not waited for: it fails, and its words are told."""
-    move = _after(Throttled("come back in a year", timedelta(days=365)))
-    assert move.to is State.FAILED
-    assert "come back in a year" in move.reason
-
-
 def test_after_error__uncertain_is_asked_at_once() -> None:
     """Where the channel can be asked it is asked now; where not, nothing is due and a person is needed."""
     assert _after(OutcomeUnknown("cut")).due_at == NOW

@@ -573,12 +573,17 @@ def test_log__cannot_be_rewritten(store: Store, tmp_path: Path) -> None:
         "UPDATE seals SET approver = 'Mallory'",
         "UPDATE variants SET channel = 'x'",
         "UPDATE revisions SET content = 'x'",
-        *(f"DELETE FROM {table}" for table in ("events", "parts", "deliveries", "variants", "seals", "revisions")),
+        *(
+            f"DELETE FROM {table}"
+            for table in ("events", "parts", "deliveries", "variants", "seals", "revisions")
+        ),
     ]
     if store._engine.dialect.name == "sqlite":
         statements += ["REPLACE INTO events SELECT * FROM events", "REPLACE INTO parts SELECT * FROM parts"]
     else:
-        statements += [f"TRUNCATE {table} CASCADE" for table in ("events", "parts", "deliveries", "revisions")]
+        statements += [
+            f"TRUNCATE {table} CASCADE" for table in ("events", "parts", "deliveries", "revisions")
+        ]
     for statement in statements:
         with pytest.raises(Exception, match="written once"), store._engine.begin() as connection:
             connection.exec_driver_sql(statement)

@@ -117,7 +117,7 @@ def _refused(error: Exception) -> Callable[[Office], Awaitable[str]]:
 async def _its_turn(bureau: Office) -> str:
     key = await _now(bureau)
     with bureau.store.write() as tx:
-        tx.channels.count_started("site", 30, bureau.clock())
+        tx.channels.count_started({"site": 30}, tx.channels.hold(["site"]), bureau.clock())
     return key
 
 

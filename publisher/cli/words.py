@@ -33,6 +33,7 @@ EVENTS = {
     "revision.rejected": "Revision {number} sent back: {why}",
     "announcement.scheduled": "Scheduled for {hour}",
     "announcement.cancelled": "Cancelled",
+    "announcement.replanned": "The rules of the time zone have changed; {hour} now is the moment {instant}",
     "announcement.corrected": "Correction ordered: revision {number} replaces what is out",
     "announcement.retracted": "Retraction ordered: what is out is taken back",
     "office.halted": "Everything halted; nothing goes out",

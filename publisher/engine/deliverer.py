@@ -53,6 +53,8 @@ PAUSE = 1.0
 """Seconds between two tries of the store."""
 _FAILURES = 5
 """So many failures in a row pause a channel."""
+LONGEST = timedelta(minutes=30)
+"""How long an adapter may take at the very most, whatever its own limits: one that hangs must not hide a delivery."""
 SLOW = timedelta(minutes=10)
 """How often a paused channel is tried."""
 
@@ -137,7 +139,7 @@ class Deliverer:
         """What is needed to deliver each of ``held``, read for all of them at once."""
         keys = [delivery.key for delivery in held]
         return await self._patiently(
-            lambda: self._writer.call(lambda: self._opened(held)), "delivery.unopened", keys
+            lambda: self._writer.call(lambda: self._opened(held)), keys, event_name="delivery.unopened"
         )
 
     def _opened(self, held: Sequence[Delivery]) -> list[Dossier]:
@@ -170,12 +172,13 @@ class Deliverer:
         self, delivery: Delivery, adapter: AnyAdapter, payload: Payload, earlier: Receipt | None
     ) -> tuple[Move, Standing | None]:
         try:
-            if delivery.action is Action.PUBLISH or earlier is None:
-                receipt = await adapter.publish(payload, delivery.key)
-            elif delivery.action is Action.UPDATE:
-                receipt = await adapter.update(earlier, payload)
-            else:
-                receipt = await adapter.retract(earlier)
+            async with asyncio.timeout(LONGEST.total_seconds()):
+                if delivery.action is Action.PUBLISH or earlier is None:
+                    receipt = await adapter.publish(payload, delivery.key)
+                elif delivery.action is Action.UPDATE:
+                    receipt = await adapter.update(earlier, payload)
+                else:
+                    receipt = await adapter.retract(earlier)
             return after_receipt(receipt), standing(None)
         except asyncio.CancelledError:
             raise
@@ -198,7 +201,8 @@ class Deliverer:
         if not adapter.can_find:
             return Move(State.UNCERTAIN, "delivery.uncertain", delivery.reason), None
         try:
-            found = await adapter.find(delivery.key, payload)
+            async with asyncio.timeout(LONGEST.total_seconds()):
+                found = await adapter.find(delivery.key, payload)
         except asyncio.CancelledError:
             raise
         except Exception as error:  # asking changes nothing, so it is asked again
@@ -210,30 +214,38 @@ class Deliverer:
 
     async def _settle(self, delivery: Delivery, move: Move) -> bool:
         """Writes the result, then frees what waited for it; the second never endangers the first."""
+
+        def freed(tx: Transaction) -> int:
+            return tx.deliveries.release(delivery.announcement, delivery.revision, self._now())
+
         applied = await self._written(delivery, move)
         if applied and delivery.canonical and move.to in DELIVERED:
-            await self._writer.write(
-                lambda tx: tx.deliveries.release(delivery.announcement, delivery.revision, self._now())
+            await self._patiently(
+                lambda: self._writer.write(freed), [delivery.key], event_name="link.unwritten"
             )
         return applied
 
     async def _written(self, delivery: Delivery, move: Move) -> bool:
         return await self._patiently(
-            lambda: self._writer.apply(delivery, move), "result.unwritten", [delivery.key]
+            lambda: self._writer.apply(delivery, move), [delivery.key], event_name="result.unwritten"
         )
 
-    async def _patiently(self, work: Callable[[], Awaitable[T]], event: str, keys: list[str]) -> T:
+    async def _patiently(self, work: Callable[[], Awaitable[T]], keys: list[str], *, event_name: str) -> T:
         """Does ``work`` as soon as the store can be used: nothing known is given up for as long as the worker lives."""
         left = _LAST_TRIES
         while True:
             try:
                 return await work()
-            except PublisherError as error:
-                left -= self._ending
+            except (
+                Exception
+            ) as error:  # what is no trouble of the store's is a slip of ours, and tried not for ever
+                left -= self._ending or not isinstance(error, PublisherError)
                 if left <= 0:
                     raise  # the lease runs out, and it is looked into
                 why = str(error)
-            log.error("the store cannot be used; it is tried again", event_name=event, keys=keys, reason=why)
+            log.error(
+                "the store cannot be used; it is tried again", event_name=event_name, keys=keys, reason=why
+            )
             await asyncio.sleep(PAUSE)
 
     async def _judge(self, delivery: Delivery, answer: Standing | None, reason: str) -> None:

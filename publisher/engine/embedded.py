@@ -17,7 +17,6 @@ from publisher.engine.writer import Writer
 from publisher.errors import PublisherError
 from publisher.registry import AnyAdapter
 from publisher.store import Store, Transaction
-from publisher.store.channels import Health as Standing
 
 log = structlog.get_logger("publisher.engine")
 
@@ -117,20 +116,20 @@ class EmbeddedEngine:
         now = self._now()
         for lost in tx.deliveries.expire(now, running={*self._running.values(), *self._opening}):
             log.warning("a worker stopped while sending", event_name="delivery.uncertain", key=lost.key)
+        standing = tx.channels.hold(self._channels)
         if tx.channels.halted() is not None:
             return []
-        known = tx.channels.all()
-        standing = {name: known.get(name, Standing(name)) for name in self._channels}
         room = {
             name: standing[name].allowance(channel.settings.per_minute, now)
             for name, channel in self._channels.items()
         }
         claimed = tx.deliveries.claim(self._owner, now, self._lease, limit, room)
         started = Counter(delivery.channel for delivery in claimed)
-        tx.channels.count_started(started, known, now)
+        # A channel that is not configured any more has no pace; what is claimed of it is parked.
+        tx.channels.count_started({n: c for n, c in started.items() if n in standing}, standing, now)
         for name in started:
-            if name in known and known[name].paused_at is not None:
-                tx.channels.pause(name, known[name].reason, now, now + SLOW)
+            if name in standing and standing[name].paused_at is not None:
+                tx.channels.pause(name, standing[name].reason, now, now + SLOW)
         return claimed
 
     async def _heartbeat(self) -> None:
@@ -144,4 +143,4 @@ class EmbeddedEngine:
                 )
 
     def _extend(self, tx: Transaction) -> None:
-        tx.deliveries.extend(self._owner, self._now(), self._lease)
+        tx.deliveries.extend([*self._running.values(), *self._opening], self._owner, self._now(), self._lease)

@@ -123,11 +123,13 @@ class Announcements:
 
     def get(self, key: str) -> Filed:
         """The announcement called ``key``, with its newest revision. Raises :class:`NotFoundError`."""
+        if not self._connection.get_execution_options().get("publisher_read"):
+            # Whoever decides on a state holds it until the decision is written; SQLite has one writer anyway. In a
+            # statement of its own: one that had to wait for the row would see the revisions of before.
+            held = select(announcements.c.key).where(announcements.c.key == key).with_for_update()
+            self._connection.execute(held)
         newest = revisions.c.number.desc()
         query = _with_revision().where(announcements.c.key == key).order_by(newest).limit(1)
-        if not self._connection.get_execution_options().get("publisher_read"):
-            # Whoever decides on a state holds it until the decision is written; SQLite has one writer anyway.
-            query = query.with_for_update(of=announcements)
         row = self._connection.execute(query).first()
         if row is None:
             raise NotFoundError(f'There is no announcement {key}; "publisher list" shows all of them.')

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from publisher.announcement import Person
@@ -56,9 +56,6 @@ class Halt:
     account: str = ""
 
 
-_COUNT = update(channels).where(channels.c.name == bindparam("of_name"))
-
-
 class Channels:
     """Reads and writes the standing of channels. A channel without a row has never failed."""
 
@@ -74,25 +71,36 @@ class Channels:
         row = self._connection.execute(select(channels).where(channels.c.name == name)).first()
         return _health(row) if row else Health(name)
 
-    def count_started(self, started: Mapping[str, int], known: Mapping[str, Health], now: datetime) -> None:
+    def hold(self, names: Collection[str]) -> Mapping[str, Health]:
+        """The standing of ``names``, which nobody else changes, as nobody halts, until this transaction ends.
+
+        On PostgreSQL several write at a time, so that rows are held, in the order of their names, lest two workers
+        wait for each other; SQLite has one writer anyway.
+        """
+        if self._connection.dialect.name != "postgresql":
+            return {**{name: Health(name) for name in names}, **self.all()}
+        self._connection.execute(text("LOCK TABLE halts IN SHARE MODE"))
+        held = select(channels).where(channels.c.name.in_(names)).order_by(channels.c.name).with_for_update()
+        found = self._connection.execute(held).all()
+        if missing := set(names) - {row.name for row in found}:
+            from sqlalchemy.dialects.postgresql import insert as insert_if_new
+
+            rows = [{"name": name} for name in sorted(missing)]
+            self._connection.execute(insert_if_new(channels).on_conflict_do_nothing(), rows)
+            found = self._connection.execute(held).all()
+        return {row.name: _health(row) for row in found}
+
+    def count_started(self, started: Mapping[str, int], held: Mapping[str, Health], now: datetime) -> None:
         """Counts deliveries that have ``started``, by channel, into each one's current minute.
 
-        ``known`` is what :meth:`all` has told within this transaction.
+        ``held`` is what :meth:`hold` has told within this transaction.
         """
-        rows = []
         for name, count in started.items():
-            health = known.get(name, Health(name))
+            health = held[name]
             start, before = (
                 (health.window_start, health.window_count) if health._is_current(now) else (now, 0)
             )
-            rows.append({"of_name": name, "window_start": start, "window_count": before + count})
-        new = [{**row, "name": row["of_name"]} for row in rows if row["of_name"] not in known]
-        old = [row for row in rows if row["of_name"] in known]
-        if old:
-            self._connection.execute(_COUNT, old)
-        if new:
-            columns = ("name", "window_start", "window_count")
-            self._connection.execute(insert(channels), [{key: row[key] for key in columns} for row in new])
+            self._write(name, window_start=start, window_count=before + count)
 
     def failed(self, name: str, reason: str) -> int:
         """One more failure in a row; how many there are now."""

@@ -174,13 +174,21 @@ class Deliveries:
         self._log.add_for(held, now, "attempt.started" if sends else "probe.started", owner=owner)
         return held
 
-    def extend(self, owner: str, now: datetime, lease: timedelta) -> None:
-        """The heartbeat: everything ``owner`` holds is held for another ``lease``."""
+    def extend(self, running: Sequence[int], owner: str, now: datetime, lease: timedelta) -> None:
+        """The heartbeat: what ``owner`` holds and is ``running`` is held for another ``lease``.
+
+        What it holds and does not run, because a claim was committed whose answer it never got, is left to expire.
+        """
+        mine = update(deliveries).where(deliveries.c.id.in_(running), deliveries.c.owner == owner)
         self._connection.execute(
-            update(deliveries)
-            .where(deliveries.c.owner == owner, deliveries.c.lease_until.is_not(None))
-            .values(lease_until=now + lease)
+            mine.where(deliveries.c.lease_until.is_not(None)).values(lease_until=now + lease)
         )
+
+    def is_held(self, delivery: Delivery, now: datetime) -> bool:
+        """Whether a worker is busy with ``delivery`` at this moment."""
+        query = select(deliveries.c.lease_until).where(deliveries.c.id == delivery.id)
+        until = self._connection.execute(query).scalar_one()
+        return until is not None and until > now
 
     def keep(self, delivery: Delivery, now: datetime, lease: timedelta) -> bool:
         """Whether ``delivery`` is still held under its claim, with time left; a lease that runs low is renewed."""

@@ -47,12 +47,16 @@ def needs(delivery: Delivery, kind: Kind | None = None, title: str = "") -> ToDo
                         "If the text must change (it is then approved anew)",
                         f"publisher revise {delivery.announcement} FILE",
                     ),
+                    ("If it is not to go out there any more", f"publisher cancel {delivery.announcement}"),
                 ),
             )
         case State.MISSED:
             return ToDo(
-                f"Decide whether it may still go out on {delivery.channel}; if not, leave it as it is.",
-                (("If it may", f"publisher schedule {delivery.announcement} now"),),
+                f"Decide whether it may still go out on {delivery.channel}.",
+                (
+                    ("If it may", f"publisher schedule {delivery.announcement} now"),
+                    ("If not", f"publisher cancel {delivery.announcement}"),
+                ),
             )
         case State.PARKED:
             return ToDo(
