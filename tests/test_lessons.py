@@ -35,6 +35,7 @@ from publisher.channel import (
 )
 from publisher.delivery import DELIVERED, Action, Delivery
 from publisher.desk import Desk
+from publisher.engine import deliverer
 from publisher.errors import NotAllowedError, PublisherError, UsageError
 from publisher.store import Store
 from publisher.testing.exchange import Late
@@ -276,8 +277,11 @@ async def test_doubt__a_person_and_the_service_at_once(bureau: Office) -> None:
     assert len(bureau.service.texts("site")) == 1
 
 
-async def test_lease__of_what_ended_in_an_error_of_ours_runs_out(bureau: Office) -> None:
+async def test_lease__of_what_ended_in_an_error_of_ours_runs_out(
+    bureau: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A delivery whose task has died is looked into, however long its worker is busy with others."""
+    monkeypatch.setattr(deliverer, "PAUSE", 0.0)  # between the tries that come before it dies
     lost, long = several(bureau, 2)
     still, ended = asyncio.Event(), asyncio.Event()
 
