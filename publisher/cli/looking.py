@@ -28,9 +28,9 @@ def list_all(arguments: argparse.Namespace) -> int:
         print("There are no announcements yet. Bring one in: publisher add FILE")
     else:
         output.table(
-            ("Id", "Stands", f"Goes out ({zone})", "Chinese title", "English title"),
+            ("Id", "Stands", f"Goes out\n{zone}", "Chinese title", "English title"),
             [_row(report, zone) for report in reports],
-            whole=("Id", "Stands"),
+            whole=("Id", "Stands", f"Goes out\n{zone}"),
         )
     output.todos([todo for todo in (halted(outlook), unmanned(outlook), _needing(reports)) if todo])
     return 0
