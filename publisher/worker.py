@@ -75,12 +75,14 @@ class Worker:
             self._engine.on_end = self._poke
             self._scheduler.start()
             log.info("the worker is ready", event_name="worker.started", channels=list(self._channels))
-            await self._sweep()
+            sweep = asyncio.create_task(self._sweep(), name="sweep")
+            await self._stop.wait()
             log.info("the worker is stopping", event_name="worker.stopping")
             self._scheduler.shutdown(wait=False)
-            await self._engine.drain()
-            await asyncio.gather(*self._pokes)
+            # At once, since what is under way may be waiting for a store that is away; and again for what it began.
             await self._engine.stop()
+            await asyncio.gather(sweep, *self._pokes)
+            await self._engine.drain()
             await self._watch.end()
             self._writer.close()
         log.info("the worker has stopped", event_name="worker.stopped")
@@ -158,6 +160,8 @@ class Worker:
             except PublisherError as error:
                 # The next sweep tries again; nothing is lost, since nothing was claimed.
                 log.error("the store cannot be used", event_name="store.unusable", reason=str(error))
+            except Exception:  # a slip of ours must not end the worker: what is due is then overdue, and told
+                log.exception("what is due could not be looked for", event_name="engine.failed")
 
     async def _tidy(self) -> None:
         """Frees what a crash between two commits may have left waiting for its link."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -131,6 +132,32 @@ async def test_outage__a_worker_that_ends_leaves_it_to_the_next(
     await assemble(bureau.store, bureau.desk.channels, now=bureau.clock).run_once()
     assert bureau.states(key)["note"] == "uncertain"
     assert len(bureau.service.texts("note")) == 1
+
+
+async def test_outage__a_worker_can_be_stopped_in_it(bureau: Office) -> None:
+    """Told to stop while it waits for a store that is away, a worker ends; what it had claimed goes out later, once."""
+    key = bureau.approved()
+    bureau.desk.schedule(key, "now", OFFICER)
+    worker = assemble(bureau.store, bureau.desk.channels, now=bureau.clock)
+    outage = Outage(bureau.store)
+
+    @event.listens_for(bureau.store._engine, "commit")
+    def _(connection: object) -> None:
+        with contextlib.suppress(StopIteration):
+            outage.on = next(commits)
+
+    commits = iter([False, False, False, True])  # tidied, planned, alive; then the claim
+    running = asyncio.create_task(worker.run(signals=False))
+    await outage.refused()
+    worker.stop()
+    async with asyncio.timeout(20):
+        await running
+    outage.on = False
+    for _ in range(2):
+        bureau.clock.forward(minutes=3)
+        await assemble(bureau.store, bureau.desk.channels, now=bureau.clock).run_once()
+    assert bureau.states(key) == {"site": "confirmed", "note": "confirmed"}
+    assert len(bureau.service.posts) == 2
 
 
 async def test_alive__only_while_it_looks(bureau: Office) -> None:
