@@ -276,6 +276,20 @@ async def test_claim__two_workers_send_once(bureau: Office) -> None:
     assert len(posted) == 10
 
 
+async def test_claim__what_is_being_asked_about_is_left_alone(bureau: Office) -> None:
+    """While one worker asks about an uncertain post, no other claims it; once its lease is over, another does."""
+    key = bureau.approved()
+    bureau.desk.schedule(key, "now", OFFICER)
+    bureau.service.faults = [_raises(OutcomeUnknown("cut"))]
+    bureau.service.hidden = True
+    await _work(bureau)
+    bureau.clock.forward(minutes=3)
+    assert [d.state for d in _claim(bureau, "worker-1")] == ["uncertain"]
+    assert _claim(bureau, "worker-2") == []
+    bureau.clock.forward(seconds=6)
+    assert [d.state for d in _claim(bureau, "worker-2")] == ["uncertain"]
+
+
 async def test_heartbeat__holds_what_takes_long(store: Store, tmp_path: Path) -> None:
     """A delivery that takes longer than its lease is still held by the worker that sends it."""
     bureau = office(store, tmp_path / "home")
