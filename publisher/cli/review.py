@@ -8,6 +8,7 @@ from publisher import clock
 from publisher.announcement import AnnouncementState
 from publisher.cli import output
 from publisher.cli.office import open_desk, person
+from publisher.store.deliveries import posts_out
 
 
 def submit(arguments: argparse.Namespace) -> int:
@@ -36,6 +37,8 @@ def approve(arguments: argparse.Namespace) -> int:
     print(f"{filed.key} revision {filed.number} is approved and sealed ({seal.hash[:12]}).")
     if filed.state is AnnouncementState.SCHEDULED and filed.publish_at:
         print(f"It goes out at {clock.show(filed.publish_at.instant(), zone)}.")
+    elif posts_out(dossier.deliveries):
+        print(f"An earlier revision is out. Next, to see what would happen: publisher correct {filed.key}")
     else:
         print(f'Next: publisher schedule {filed.key} "2026-10-12 09:00 Asia/Shanghai" (or now)')
     return 0
