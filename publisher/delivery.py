@@ -7,7 +7,7 @@ is still in the state and under the claim it was decided on; nothing else change
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -267,3 +267,26 @@ def _retry(delivery: Delivery, now: datetime, wait: timedelta, reason: str, pati
     if delivery.attempt >= patience.attempts or now >= since + patience.total:
         return Move(State.FAILED, "delivery.failed", f"given up after {delivery.attempt} attempts: {reason}")
     return Move(State.WAITING, "delivery.retried", reason, due_at=now + wait)
+
+
+def posts_out(deliveries: Iterable[Delivery]) -> dict[tuple[str, str], Delivery]:
+    """The delivery that stands for each post that is out, by channel and scope; what was retracted is not."""
+    found: dict[tuple[str, str], Delivery] = {}
+    for delivery in sorted(deliveries, key=lambda d: d.id):
+        if delivery.state in DELIVERED:
+            place = (delivery.channel, delivery.scope)
+            if delivery.action is Action.RETRACT:
+                found.pop(place, None)
+            else:
+                found[place] = delivery
+    return found
+
+
+def outstanding(delivery: Delivery, mine: Iterable[Delivery]) -> Receipt | None:
+    """The newest receipt of the same post from an earlier delivery: what an update or a retraction acts on.
+
+    ``mine`` are all deliveries of its announcement.
+    """
+    earlier = [d for d in mine if d.id < delivery.id]
+    found = posts_out(earlier).get((delivery.channel, delivery.scope))
+    return found.receipt if found else None

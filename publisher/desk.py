@@ -28,6 +28,7 @@ from publisher.delivery import (
     Move,
     State,
     after_receipt,
+    posts_out,
 )
 from publisher.errors import NotAllowedError, UsageError
 from publisher.planning import Step, correction, plan, plan_correction, plan_retraction, retraction
@@ -37,7 +38,6 @@ from publisher.render import length, links
 from publisher.settings import Settings
 from publisher.store import Store, Transaction
 from publisher.store.announcements import Filed
-from publisher.store.deliveries import posts_out
 from publisher.store.log import Event
 from publisher.store.seals import Seal
 

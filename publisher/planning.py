@@ -10,7 +10,7 @@ from pathlib import Path
 from publisher.announcement import AnnouncementState, Person, Revision
 from publisher.channel import Variant
 from publisher.clock import WallTime
-from publisher.delivery import DELIVERED, UNSENT, Action, State
+from publisher.delivery import DELIVERED, UNSENT, Action, State, posts_out
 from publisher.errors import NotAllowedError, UsageError
 from publisher.registry import AnyAdapter
 from publisher.render import links
@@ -18,7 +18,6 @@ from publisher.render.dates import view as event_view
 from publisher.render.house import load as load_house
 from publisher.store import Transaction
 from publisher.store.announcements import Filed
-from publisher.store.deliveries import posts_out
 from publisher.store.log import MACHINE
 from publisher.store.seals import Seal
 

@@ -8,7 +8,7 @@ from publisher import clock
 from publisher.announcement import AnnouncementState
 from publisher.cli import output
 from publisher.cli.office import open_desk, person
-from publisher.store.deliveries import posts_out
+from publisher.delivery import posts_out
 
 
 def submit(arguments: argparse.Namespace) -> int:

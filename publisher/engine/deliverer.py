@@ -31,6 +31,7 @@ from publisher.delivery import (
     after_failed_probe,
     after_probe,
     after_receipt,
+    outstanding,
     repeat,
     standing,
     unready,
@@ -40,7 +41,6 @@ from publisher.errors import PublisherError
 from publisher.registry import AnyAdapter
 from publisher.render import links
 from publisher.store import Store, Transaction
-from publisher.store.deliveries import outstanding
 from publisher.store.log import OFFICE
 
 log = structlog.get_logger("publisher.engine")

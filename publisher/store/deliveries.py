@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,9 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, bindparam, func, insert, or_, select, update
 
 from publisher.announcement import AnnouncementState, Person
-from publisher.channel import Links, Outcome, Receipt, Variant
+from publisher.channel import Variant
 from publisher.delivery import DELIVERED, MOVES, Action, Delivery, Move, State
 from publisher.errors import NotFoundError
+from publisher.store import receipts
 from publisher.store.log import MACHINE, Log
 from publisher.store.schema import OPEN, UtcTime, announcements, deliveries
 
@@ -73,9 +73,6 @@ _TAKE = {
     State.UNCERTAIN: _taking(State.UNCERTAIN),
 }
 """How a delivery is claimed: a waiting one to send it, an uncertain one only to ask about it."""
-
-
-_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
 
 class FencedError(Exception):
@@ -353,60 +350,8 @@ def _written(delivery: Delivery, move: Move, now: datetime) -> dict[str, Any]:
         "moved_at": now,
         "owner": "",
         "lease_until": None,
-        "receipt": _receipt_json(delivery.receipt if move.receipt is None else move.receipt),
+        "receipt": receipts.to_json(delivery.receipt if move.receipt is None else move.receipt),
     }
-
-
-def outstanding(delivery: Delivery, mine: Iterable[Delivery]) -> Receipt | None:
-    """The newest receipt of the same post from an earlier delivery: what an update or a retraction acts on.
-
-    ``mine`` are all deliveries of its announcement.
-    """
-    earlier = [d for d in mine if d.id < delivery.id]
-    found = posts_out(earlier).get((delivery.channel, delivery.scope))
-    return found.receipt if found else None
-
-
-def posts_out(deliveries: Iterable[Delivery]) -> dict[tuple[str, str], Delivery]:
-    """The delivery that stands for each post that is out, by channel and scope; what was retracted is not."""
-    found: dict[tuple[str, str], Delivery] = {}
-    for delivery in sorted(deliveries, key=lambda d: d.id):
-        if delivery.state in DELIVERED:
-            place = (delivery.channel, delivery.scope)
-            if delivery.action is Action.RETRACT:
-                found.pop(place, None)
-            else:
-                found[place] = delivery
-    return found
-
-
-def _receipt_json(receipt: Receipt | None) -> str:
-    if receipt is None:
-        return ""
-    links = receipt.links
-    raw = {
-        "outcome": receipt.outcome,
-        "id": receipt.id,
-        "links": {"both": links.both, "zh": links.zh, "en": links.en} if links else None,
-        "code": receipt.code,
-        "at": receipt.at.isoformat() if receipt.at else None,
-        "raw": receipt.raw,
-    }
-    return _JSON(raw)
-
-
-def _receipt(text: str) -> Receipt | None:
-    if not text:
-        return None
-    raw = json.loads(text)
-    return Receipt(
-        outcome=Outcome(raw["outcome"]),
-        id=raw["id"],
-        links=Links(**raw["links"]) if raw["links"] else None,
-        code=raw["code"],
-        at=datetime.fromisoformat(raw["at"]) if raw["at"] else None,
-        raw=raw["raw"],
-    )
 
 
 def from_row(row: Row[Any]) -> Delivery:
@@ -427,7 +372,7 @@ def from_row(row: Row[Any]) -> Delivery:
         probes=row.probes,
         fence=row.fence,
         tried_since=row.tried_since,
-        receipt=_receipt(row.receipt),
+        receipt=receipts.from_json(row.receipt),
         reason=row.reason,
         variant=row.variant_id,
     )

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from publisher.announcement import AnnouncementState, Language
-from publisher.delivery import DELIVERED, IN_DOUBT, Action, Delivery, State
+from publisher.delivery import DELIVERED, IN_DOUBT, Action, Delivery, State, posts_out
 from publisher.store.announcements import Filed
-from publisher.store.deliveries import posts_out
 from publisher.store.log import Event
 from publisher.words.office import Outlook, halted, paused, unmanned
 from publisher.words.story import Case, Trace, state, story, traces
