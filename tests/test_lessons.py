@@ -194,8 +194,11 @@ async def test_attempt__the_key_outlives_what_people_do(bureau: Office) -> None:
 
 
 @pytest.mark.parametrize("event", ["delivery.released", "channel.resumed"])
-async def test_acceptance__outlives_what_comes_after_it(bureau: Office, event: str) -> None:
+async def test_acceptance__outlives_what_comes_after_it(
+    bureau: Office, event: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever fails once a post is out, the ledger says that it is out, and it is not posted again."""
+    monkeypatch.setattr(deliverer, "PAUSE", 0.0)  # between the tries of what comes after
     key = due(bureau)
     bureau.service.refuse = [raises(SignInFailed("the token was refused"))]
     await work(bureau)
