@@ -80,10 +80,6 @@ class EmbeddedEngine:
         self._looked = self._now()
         return due
 
-    async def tidy(self) -> None:
-        """Frees what a crash between two commits may have left waiting for its link."""
-        await self._writer.write(lambda tx: tx.deliveries.release_all(self._now()))
-
     async def drain(self) -> None:
         """Waits until all that was started has ended."""
         while self._running:
