@@ -21,7 +21,7 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from publisher.announcement import Language
+from publisher.announcement import Bilingual, Language
 
 # --- What an adapter is given -----------------------------------------------------------------------
 
@@ -95,6 +95,43 @@ class Part:
         return self.data.decode()
 
 
+class PictureFormat(StrEnum):
+    """The formats of pictures that go out, by media type."""
+
+    JPEG = "image/jpeg"
+    PNG = "image/png"
+    WEBP = "image/webp"
+
+    @property
+    def ending(self) -> str:
+        """The ending of a file's name, with its dot."""
+        return {"image/jpeg": ".jpg"}.get(self, f".{self.name.lower()}")
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture in the size and format its channel takes; ``sha256`` is that of ``data``, in hex.
+
+    ``alt`` says what it shows, in both languages; ``width`` and ``height`` are in pixels.
+    """
+
+    sha256: str
+    format: PictureFormat
+    width: int
+    height: int
+    alt: Bilingual
+    data: bytes = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """A file name made of its content: the same picture has the same name everywhere."""
+        return f"{self.sha256[:20]}{self.format.ending}"
+
+    def alt_in(self, languages: tuple[Language, ...]) -> str:
+        """What it shows, in the language of the post; in both where the post is in both."""
+        return " / ".join(self.alt[code] for code in languages if self.alt[code])
+
+
 @dataclass(frozen=True)
 class Variant:
     """What one channel gets. These bytes are what is sealed, and nothing else is sent.
@@ -102,6 +139,9 @@ class Variant:
     ``key`` is the announcement's key; ``languages`` are in reading order; ``parts`` always has ``facts``, a JSON
     object of what an adapter may need besides the rendered parts: ``title``, ``excerpt`` and ``tags`` by
     language, ``language_tags`` (BCP 47), ``layout``, ``date`` (YYYY-MM-DD) and ``event`` (or null).
+    ``pictures`` are in the order of the document, the first one leads; a part names them by an address that
+    :func:`publisher.render.links.place` replaces by where they are. ``facts`` has their hashes, so that they are
+    sealed with it.
     """
 
     channel: str
@@ -110,6 +150,7 @@ class Variant:
     revision: int
     languages: tuple[Language, ...]
     parts: Mapping[str, Part]
+    pictures: tuple[Picture, ...] = ()
 
     @property
     def scope(self) -> str:
@@ -169,15 +210,31 @@ class LengthRule:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureRule:
+    """The pictures a service takes: ``longest`` is the longer side in pixels, ``largest`` a file in bytes.
+
+    A picture in none of ``formats`` is converted to the first one of them that can show it.
+    """
+
+    longest: int = 2560
+    largest: int = 4 * 1024 * 1024
+    formats: tuple[PictureFormat, ...] = (PictureFormat.JPEG, PictureFormat.PNG)
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What the service can do, beyond what the overridden methods tell.
 
-    ``length`` limits the text of a summary. ``settles_after`` is the longest time after which the service may
-    still show a post that was sent: "not there" is believed only after it.
+    ``length`` limits the text of a summary. ``pictures`` says which pictures it takes; ``None``: none at all.
+    ``settles_after`` is the longest time after which the service may still show a post that was sent: "not there" is
+    believed only after it. ``repeatable`` says that publishing again with the same key makes no second post, by
+    the service's own promise: an unknown outcome is then simply sent again.
     """
 
     length: LengthRule | None = None
+    pictures: PictureRule | None = None
     settles_after: timedelta = timedelta(minutes=2)
+    repeatable: bool = False
 
 
 def _listed(value: object) -> object:

@@ -188,6 +188,7 @@ class Deliverer:
                 delivery,
                 self._now(),
                 can_find=adapter.can_find,
+                repeatable=adapter.capabilities.repeatable,
                 patience=self._patience,
                 rng=self._rng,
             )
@@ -196,7 +197,7 @@ class Deliverer:
     async def _ask(
         self, delivery: Delivery, adapter: AnyAdapter, payload: Payload
     ) -> tuple[Move, Standing | None]:
-        if delivery.action is not Action.PUBLISH:
+        if delivery.action is not Action.PUBLISH or adapter.capabilities.repeatable:
             return repeat(delivery, self._now()), None
         if not adapter.can_find:
             return Move(State.UNCERTAIN, "delivery.uncertain", delivery.reason), None

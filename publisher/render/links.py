@@ -19,11 +19,29 @@ _HOST = "link.publisher.invalid"
 _TOKEN = re.compile(rf"https:(//|\\/\\/){re.escape(_HOST)}(?:/|\\/)(both|zh|en)\b")
 TOKENS: Mapping[str, str] = {scope: f"https://{_HOST}/{scope}" for scope in ("both", "zh", "en")}
 """What templates write for the link to the page in both languages, or in one."""
+_PICTURE = re.compile(rf"https:(//|\\/\\/){re.escape(_HOST)}(?:/|\\/)picture(?:/|\\/)([0-9a-f]+\.[a-z]+)")
 
 
 def mentions_token(text: str) -> bool:
     """Whether ``text`` contains the reserved host, which no author may write."""
     return _HOST in text.lower()
+
+
+def picture(name: str) -> str:
+    """What templates write for the address of the picture called ``name``."""
+    return f"https://{_HOST}/picture/{name}"
+
+
+def place(part: Part, addresses: Mapping[str, str]) -> Part:
+    """``part`` with the pictures at ``addresses``, by their names; nothing else is touched.
+
+    An address may be relative. Raises ``KeyError`` for a picture without one.
+    """
+
+    def put(match: re.Match[str]) -> str:
+        return _written(addresses[match[2]], match[1] != "//", part.media_type)
+
+    return replace(part, data=_PICTURE.sub(put, part.text).encode())
 
 
 def normalise(url: str) -> str:
@@ -50,10 +68,14 @@ def fill(variant: Variant, links: Links) -> Variant:
 
 def _filled(part: Part, links: Links) -> bytes:
     def put(match: re.Match[str]) -> str:
-        url = normalise(links[match[2]])
-        if match[1] != "//" or part.media_type is MediaType.JSON:
-            # Inside JSON, also inside JSON-LD in a page, slashes are written \/ (see render.jsonld).
-            return json.dumps(url)[1:-1].replace("/", "\\/").replace("&", "\\u0026")
-        return html.escape(url) if part.media_type is MediaType.HTML else url
+        return _written(normalise(links[match[2]]), match[1] != "//", part.media_type)
 
     return _TOKEN.sub(put, part.text).encode()
+
+
+def _written(url: str, in_json: bool, media_type: MediaType) -> str:
+    """``url`` as it is written where it stands."""
+    if in_json or media_type is MediaType.JSON:
+        # Inside JSON, also inside JSON-LD in a page, slashes are written \/ (see render.jsonld).
+        return json.dumps(url)[1:-1].replace("/", "\\/").replace("&", "\\u0026")
+    return html.escape(url) if media_type is MediaType.HTML else url

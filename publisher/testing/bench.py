@@ -130,6 +130,9 @@ class Bench(ABC):
 
     keyed: ClassVar[bool] = False
     """Whether the service knows our key: a second publication with it makes no second post."""
+    prepares: ClassVar[bool] = False
+    """Whether other requests come before the one that makes or changes a post; a connection that fails in one of them
+    has published nothing, so that :class:`Unavailable` is right there too."""
     troubles: ClassVar[frozenset[Trouble]] = frozenset(Trouble)
     """What can happen on this service; cases about other troubles are skipped."""
     secrets: tuple[str, ...] = ()

@@ -104,6 +104,15 @@ LONGEST_WAIT = timedelta(days=1)
 _A_WHILE = timedelta(seconds=120)
 
 
+def _meant(request: Request, method: str, path: str) -> bool:
+    return request.method == method and request.path.startswith(path)
+
+
+def _is_early(fault: Fault) -> bool:
+    """Whether the connection fails before the request is read."""
+    return isinstance(fault, Cut | Stall) and fault.at is At.CONNECTED
+
+
 def _is_silent(fault: Fault) -> bool:
     """Whether only our own patience ends it."""
     return isinstance(fault, Stall | Late | Trickle | Endless) or fault == _NEVER_FINAL
@@ -147,8 +156,7 @@ class HttpConformance(AdapterConformance):
 
     def asked(self) -> int:
         """How many requests asked to make a post."""
-        method, path = self.creates
-        return sum(r.method == method and r.path.startswith(path) for r in tuple(self.server.requests))
+        return sum(_meant(one, *self.creates) for one in tuple(self.server.requests))
 
     def settle(self) -> None:
         """Returns once the request that makes a post has been worked on."""
@@ -164,9 +172,8 @@ class HttpConformance(AdapterConformance):
 
     def fail(self, fault: Fault, step: Step, times: int = 1) -> None:
         """The next ``times`` requests that do ``step`` meet ``fault``."""
-        early = isinstance(fault, Cut | Stall) and fault.at is At.CONNECTED
         asking = {Step.PUBLISH: self.creates, Step.UPDATE: self.updates, Step.RETRACT: self.retracts}
-        method, path = ("", "") if early else asking.get(step, ("GET", ""))
+        method, path = ("", "") if _is_early(fault) else asking.get(step, ("GET", ""))
         self.server.inject(fault, method=method, path=path, times=times)
 
     # --- Publish -------------------------------------------------------------------------------------
@@ -263,7 +270,7 @@ class HttpConformance(AdapterConformance):
         made = await self.receipt(patient.publish(self._payload(patient), KEY))
         adapter = self.connect(hasty=_is_silent(fault))
         self.fail(fault, step)
-        await self.refusal(self.change(adapter, step, made), OutcomeUnknown)
+        await self.refusal(self.change(adapter, step, made), *self._doubt(fault))
         await self.receipt(self.change(patient, step, made))
         left = int(step is not Step.RETRACT)
         must(self.count() == left, f"After a repeated {step} the service has {self.count()} posts.")
@@ -276,10 +283,10 @@ class HttpConformance(AdapterConformance):
         adapter = self.connect()
         self._need_change(adapter, step)
         made = await self.receipt(adapter.publish(self._payload(adapter), KEY))
-        before = len(self.server.requests)
+        before = self._sent(step)
         self.fail(Answer(Response.json({"error": "Not today"}, status)), step)
         await self.refusal(self.change(adapter, step, made), *self.meaning[status])
-        sent = len(self.server.requests) - before
+        sent = self._sent(step) - before
         must(sent == 1, f"After one {status} the adapter sent {sent} requests.")
         must(self.count() == 1, f"After a refused {step} the service has {self.count()} posts.")
 
@@ -330,8 +337,17 @@ class HttpConformance(AdapterConformance):
         adapter = self.connect(hasty=_is_silent(fault))
         payload = self._payload(adapter)
         self.fail(fault, Step.PUBLISH)
-        await self.refusal(adapter.publish(payload, KEY), OutcomeUnknown)
+        await self.refusal(adapter.publish(payload, KEY), *self._doubt(fault))
         await self.must_be_reconciled(adapter, payload, acted=acted)
+
+    def _doubt(self, fault: Fault) -> Errors:
+        """What a fault ends in that leaves open whether the service has acted."""
+        return (OutcomeUnknown, Unavailable) if self.prepares and _is_early(fault) else _DOUBT
+
+    def _sent(self, step: Step) -> int:
+        """How many requests asked to change a post."""
+        method, path = self.updates if step is Step.UPDATE else self.retracts
+        return sum(_meant(one, method, path) for one in tuple(self.server.requests))
 
     async def _step(self, adapter: AnyAdapter, step: Step) -> Callable[[], Awaitable[object]]:
         """What does ``step``, once what it needs is there; skips the case where the service cannot do it."""
