@@ -131,6 +131,17 @@ class Picture:
         """What it shows, in the language of the post; in both where the post is in both."""
         return " / ".join(self.alt[code] for code in languages if self.alt[code])
 
+    @property
+    def described(self) -> dict[str, Any]:
+        """All but the bytes, for the facts of a variant."""
+        return {
+            "sha256": self.sha256,
+            "format": str(self.format),
+            "width": self.width,
+            "height": self.height,
+            "alt": {"zh": self.alt.zh, "en": self.alt.en},
+        }
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -138,7 +149,7 @@ class Variant:
 
     ``key`` is the announcement's key; ``languages`` are in reading order; ``parts`` always has ``facts``, a JSON
     object of what an adapter may need besides the rendered parts: ``title``, ``excerpt`` and ``tags`` by
-    language, ``language_tags`` (BCP 47), ``layout``, ``date`` (YYYY-MM-DD) and ``event`` (or null).
+    language, ``language_tags`` (BCP 47), ``layout``, ``date`` (YYYY-MM-DD), ``event`` (or null) and ``pictures``.
     ``pictures`` are in the order of the document, the first one leads; a part names them by an address that
     :func:`publisher.render.links.place` replaces by where they are. ``facts`` has their hashes, so that they are
     sealed with it.

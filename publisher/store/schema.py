@@ -88,6 +88,12 @@ revisions = _table(
     UniqueConstraint("announcement", "number"),
 )
 
+pictures = _table(
+    "pictures",
+    Column("sha256", String(64), primary_key=True),  # of the data
+    Column("data", LargeBinary, nullable=False),
+)
+
 seals = _table(
     "seals",
     Column("id", _Id, primary_key=True),
