@@ -239,7 +239,7 @@ class Capabilities:
     ``length`` limits the text of a summary. ``pictures`` says which pictures it takes; ``None``: none at all.
     ``settles_after`` is the longest time after which the service may still show a post that was sent: "not there" is
     believed only after it. ``repeatable`` says that publishing again with the same key makes no second post, by
-    the service's own promise: an unknown outcome is then simply sent again.
+    the service's own promise: where it cannot be asked, an unknown outcome is then cleared up by sending again.
     """
 
     length: LengthRule | None = None

@@ -187,7 +187,6 @@ def after_error(
     can_find: bool,
     patience: Patience,
     rng: random.Random,
-    repeatable: bool = False,
 ) -> Move:
     """What follows when :meth:`Adapter.publish` raised ``error``.
 
@@ -208,8 +207,8 @@ def after_error(
         case _:
             if not isinstance(error, DeliveryError):
                 reason = f"unexpected {type(error).__name__}"
-            if delivery.action is not Action.PUBLISH or repeatable:
-                # Acting on a post by its id, or by a key the service knows, changes nothing the second time.
+            if delivery.action is not Action.PUBLISH:
+                # Acting on a post by its id may be repeated: the second time changes nothing.
                 return _retry(delivery, now, patience.delay(delivery.attempt, rng), reason, patience)
             return uncertain(reason, now, can_find=can_find)
 
@@ -243,7 +242,7 @@ def after_probe(found: Receipt | None, delivery: Delivery, now: datetime, settle
 
 
 def repeat(delivery: Delivery, now: datetime) -> Move:
-    """What may be repeated, and whose worker stopped, is done again: it cannot make a second post."""
+    """An update or a retraction whose worker stopped: done again, since by its id it cannot make a second post."""
     return Move(State.WAITING, "delivery.repeated", delivery.reason, due_at=now)
 
 

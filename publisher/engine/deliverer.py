@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import structlog
 
 from publisher import clock
-from publisher.channel import Links, Payload, Receipt, Unsupported, Variant
+from publisher.channel import AlreadyThere, Links, Payload, Receipt, Unsupported, Variant
 from publisher.delivery import (
     DELIVERED,
     Action,
@@ -187,8 +187,7 @@ class Deliverer:
                 error,
                 delivery,
                 self._now(),
-                can_find=adapter.can_find,
-                repeatable=adapter.capabilities.repeatable,
+                can_find=_can_ask(adapter),
                 patience=self._patience,
                 rng=self._rng,
             )
@@ -197,15 +196,20 @@ class Deliverer:
     async def _ask(
         self, delivery: Delivery, adapter: AnyAdapter, payload: Payload
     ) -> tuple[Move, Standing | None]:
-        if delivery.action is not Action.PUBLISH or adapter.capabilities.repeatable:
+        if delivery.action is not Action.PUBLISH:
             return repeat(delivery, self._now()), None
-        if not adapter.can_find:
+        if not _can_ask(adapter):
             return Move(State.UNCERTAIN, "delivery.uncertain", delivery.reason), None
         try:
             async with asyncio.timeout(LONGEST.total_seconds()):
-                found = await adapter.find(delivery.key, payload)
+                if adapter.can_find:
+                    found = await adapter.find(delivery.key, payload)
+                else:  # it stays uncertain until the service says that it has the key, now or from the first time
+                    found = await adapter.publish(payload, delivery.key)
         except asyncio.CancelledError:
             raise
+        except AlreadyThere as known:
+            return after_receipt(known.receipt), Standing.WORKS
         except Exception as error:  # asking changes nothing, so it is asked again
             move = after_failed_probe(error, delivery, self._now(), patience=self._patience, rng=self._rng)
             return move, standing(error)
@@ -276,6 +280,11 @@ class Deliverer:
         """In the log of the announcement that met it, and in the office's."""
         for announcement in (delivery.announcement, OFFICE):
             tx.log.add(self._now(), announcement, event, channel=delivery.channel, **detail)
+
+
+def _can_ask(adapter: AnyAdapter) -> bool:
+    """Whether an uncertain delivery can be cleared up without a person."""
+    return adapter.can_find or adapter.capabilities.repeatable
 
 
 def canonical_links(deliveries: Sequence[Delivery]) -> Links | None:
