@@ -42,7 +42,8 @@ class Process:
             if ended or time.monotonic() > deadline:
                 self.stop()
                 what = "ended by itself" if ended else f"did not answer within {timeout:g} seconds"
-                raise RuntimeError(f"{self._name} {what}; what it said is in {self._log}.")
+                said = self._log.read_text(encoding="utf-8", errors="replace")[-2000:].strip()
+                raise RuntimeError(f"{self._name} {what}. It said: {said or 'nothing'}")
             time.sleep(_PAUSE)
 
     def stop(self) -> None:
