@@ -157,6 +157,7 @@ async def test_feeds__obey_their_standards(tmp_path, at, lecture, visit, layout,
         assert [e.findtext(f"{ATOM}id") for e in entries] == [item["id"] for item in feed["items"]]
         assert [e.findtext(f"{ATOM}title") for e in entries] == [item["title"] for item in feed["items"]]
         assert feed["items"][1]["title"] == (TITLE if code == "zh" else f"E{TITLE}")
+        assert len(entries[0].findall(f"{ATOM}category")) == 2
         assert len(feed["items"][0]["tags"]) == 2 and "tags" not in feed["items"][1]
         named = [(link.get("rel"), link.get("hreflang")) for link in entries[0].findall(f"{ATOM}link")]
         others = [TAGS[other] for other in languages.split(",") if other != code]
