@@ -91,10 +91,16 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture: ``file`` is its name beside the document, ``alt`` what it shows, in both languages."""
+    """A picture: ``file`` is its name beside the document, ``alt`` what it shows, in both languages.
+
+    ``sha256`` is the hash of what is kept of it, in hex; empty before it has been looked at. ``after`` is the index of
+    the passage it follows; -1 where the document does not say.
+    """
 
     file: str
     alt: Bilingual
+    sha256: str = ""
+    after: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +149,7 @@ class Revision:
             event=Event(**{**event, "place": Bilingual(**event["place"])}) if event else None,
             organisations=tuple(Bilingual(**o) for o in raw["organisations"]),
             tags=Tags(zh=tuple(raw["tags"]["zh"]), en=tuple(raw["tags"]["en"])),
-            images=tuple(Image(i["file"], Bilingual(**i["alt"])) for i in raw["images"]),
+            images=tuple(Image(**{**i, "alt": Bilingual(**i["alt"])}) for i in raw["images"]),
         )
 
     def texts(self) -> Mapping[str, str]:

@@ -31,6 +31,7 @@ from publisher.delivery import (
     posts_out,
 )
 from publisher.errors import NotAllowedError, UsageError
+from publisher.pictures import Kept, Open, take
 from publisher.planning import Step, correction, plan, plan_correction, plan_retraction, retraction
 from publisher.proof import Proofs
 from publisher.registry import AnyAdapter
@@ -42,6 +43,17 @@ from publisher.store.log import Event
 from publisher.store.seals import Seal
 
 _A_MINUTE = timedelta(minutes=1)
+
+
+def _nothing_beside(name: str) -> bytes:
+    """Of a document that came without a folder."""
+    raise FileNotFoundError(name)
+
+
+def _read(data: bytes, name: str, title: Bilingual, beside: Open) -> tuple[intake.Document, tuple[Kept, ...]]:
+    document = intake.read(data, name, title=title)
+    revision, kept = take(document.revision, beside, name)
+    return replace(document, revision=revision), kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +108,14 @@ class Desk:
         title: Bilingual = NO_TEXT,
         publish_at: str = "",
         channels: Sequence[str] = (),
+        beside: Open = _nothing_beside,
     ) -> tuple[str, list[Finding]]:
         """Files a document as a new announcement; its key, and what the checks find.
 
-        ``publish_at`` and ``channels`` win over the document's own. Nothing is filed if the document cannot be read.
+        ``publish_at`` and ``channels`` win over the document's own; ``beside`` reads the pictures it names. Nothing
+        is filed if the document or a picture cannot be read.
         """
-        document = intake.read(data, name, title=title)
+        document, kept = _read(data, name, title, beside)
         chosen = self._chosen(channels or document.channels)
         asked = publish_at or document.publish_at
         at_once = _is_now(asked)
@@ -111,19 +125,27 @@ class Desk:
             key = tx.announcements.next_key(now.astimezone(clock.zone(self.settings.office.timezone)).year)
             tx.announcements.add(key, chosen, hour, at_once, now)
             tx.announcements.add_revision(key, 1, document.revision, name, person.name, now)
+            tx.pictures.add(kept)
             tx.log.add(now, key, "revision.added", person, number=1, source=name)
             filed = tx.announcements.get(key)
         return key, [*document.findings, *self.findings(filed)]
 
     def revise(
-        self, key: str, person: Person, *, data: bytes | None, name: str, title: Bilingual = NO_TEXT
+        self,
+        key: str,
+        person: Person,
+        *,
+        data: bytes | None,
+        name: str,
+        title: Bilingual = NO_TEXT,
+        beside: Open = _nothing_beside,
     ) -> tuple[int, list[Finding]]:
         """Files a new revision, from a document or of the title alone; its number and what the checks find.
 
         The new revision is not approved. Deliveries of the old one that have not begun are superseded; what is out
         stays as it is until the new one is approved and brought out with :meth:`correct`.
         """
-        document = intake.read(data, name, title=title) if data is not None else None
+        document, kept = _read(data, name, title, beside) if data is not None else (None, ())
         chosen = self._chosen(document.channels) if document else ()
         hour = self._hour(document.publish_at) if document else None
         now = self._now()
@@ -136,6 +158,7 @@ class Desk:
             self._supersede(tx, filed, now, person)
             number, source = filed.number + 1, name if document else filed.source
             tx.announcements.add_revision(key, number, revision, source, person.name, now)
+            tx.pictures.add(kept)
             if chosen:
                 tx.announcements.plan_anew(key, chosen)
             if hour:
@@ -179,12 +202,19 @@ class Desk:
 
     def findings(self, filed: Filed) -> list[Finding]:
         """What the checks say about the newest revision, and whether each channel can express it."""
-        return self._proofs.findings(filed)
+        return self._proofs.findings(filed, self._originals(filed))
 
-    def check(self, data: bytes, name: str, title: Bilingual = NO_TEXT) -> tuple[Revision, list[Finding]]:
+    def _originals(self, filed: Filed) -> Mapping[str, bytes]:
+        with self.store.read() as tx:
+            return tx.pictures.data(image.sha256 for image in filed.revision.images)
+
+    def check(
+        self, data: bytes, name: str, title: Bilingual = NO_TEXT, beside: Open = _nothing_beside
+    ) -> tuple[Revision, list[Finding]]:
         """What the checks say about a document that is not filed."""
-        document = intake.read(data, name, title=title)
-        found = self._proofs.findings_unfiled(document.revision, self._chosen(document.channels))
+        document, kept = _read(data, name, title, beside)
+        originals = {one.sha256: one.data for one in kept}
+        found = self._proofs.findings_unfiled(document.revision, self._chosen(document.channels), originals)
         return document.revision, [*document.findings, *found]
 
     def preview(self, key: str, channel: str = "") -> list[Preview]:
@@ -195,7 +225,7 @@ class Desk:
             raise UsageError(f'{key} does not go to "{channel}"; it goes to {", ".join(names)}.')
         with self.store.read() as tx:
             sealed = [v for _, v in tx.seals.variants(dossier.seal.id)] if dossier.seal else []
-        variants = sealed or self._proofs.variants(dossier.filed)
+        variants = sealed or self._proofs.variants(dossier.filed, self._originals(dossier.filed))
         return [self._preview(v, bool(sealed)) for v in variants if not channel or v.channel == channel]
 
     def _preview(self, variant: Variant, sealed: bool) -> Preview:
@@ -250,7 +280,7 @@ class Desk:
         with self.store.read() as tx:
             seen = tx.announcements.get(key)
         self._may_review(seen, person, "approve")
-        sealed = self._proofs.variants(seen)
+        sealed = self._proofs.variants(seen, self._originals(seen))
         self._proofs.prove(sealed, self.canonical)
         now = self._now()
         with self.store.write() as tx:

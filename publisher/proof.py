@@ -41,20 +41,22 @@ class Proofs:
             )
         return filed.channels or tuple(self._channels)
 
-    def variants(self, filed: Filed) -> list[Variant]:
-        """Every variant of the newest revision, as it would be sealed now."""
+    def variants(self, filed: Filed, originals: Mapping[str, bytes]) -> list[Variant]:
+        """Every variant of the newest revision, as it would be sealed now; ``originals`` are its pictures by hash."""
         edition = self._edition(filed)
         names = self.channels_of(filed)
-        return [v for name in names for v in self._rendered(filed.revision, edition, name)]
+        return [v for name in names for v in self._rendered(filed.revision, edition, name, originals)]
 
-    def findings(self, filed: Filed) -> list[Finding]:
+    def findings(self, filed: Filed, originals: Mapping[str, bytes]) -> list[Finding]:
         """What the checks say about the newest revision, and whether each channel can express it."""
-        return self._check(filed.revision, self._edition(filed), self.channels_of(filed))
+        return self._check(filed.revision, self._edition(filed), self.channels_of(filed), originals)
 
-    def findings_unfiled(self, revision: Revision, names: Sequence[str]) -> list[Finding]:
+    def findings_unfiled(
+        self, revision: Revision, names: Sequence[str], originals: Mapping[str, bytes]
+    ) -> list[Finding]:
         """The same for a document that is not filed."""
         edition = rendering.Edition(_UNFILED, 1, self._today())
-        return self._check(revision, edition, names or tuple(self._channels))
+        return self._check(revision, edition, names or tuple(self._channels), originals)
 
     def prove(self, sealed: Sequence[Variant], canonical: str) -> None:
         """Refuses, before approval, what could not be sent. Raises :class:`NotAllowedError`."""
@@ -76,21 +78,40 @@ class Proofs:
                 "add a website channel and name it in PUBLISHER_CANONICAL."
             )
 
-    def _check(self, revision: Revision, edition: rendering.Edition, names: Sequence[str]) -> list[Finding]:
-        found = preflight.check(revision)
+    def _check(
+        self,
+        revision: Revision,
+        edition: rendering.Edition,
+        names: Sequence[str],
+        originals: Mapping[str, bytes],
+    ) -> list[Finding]:
+        found = [*preflight.check(revision), *self._unpictured(revision, names)]
         for name, text in revision.texts().items():
             if links.mentions_token(text):
                 message = f"{name} contains an address that is reserved for the canonical link; remove it."
                 found.append(Finding("language.reserved", Severity.ERROR, message))
         if any(finding.severity is Severity.ERROR for finding in found):
             return found  # what cannot be approved anyway is not rendered
-        return [*found, *(finding for name in names for finding in self._fit(revision, edition, name))]
+        return [
+            *found,
+            *(finding for name in names for finding in self._fit(revision, edition, name, originals)),
+        ]
 
-    def _fit(self, revision: Revision, edition: rendering.Edition, name: str) -> Iterator[Finding]:
+    def _unpictured(self, revision: Revision, names: Sequence[str]) -> Iterator[Finding]:
+        """``images.unpublished``, a note, where a channel takes no pictures."""
+        without = [name for name in names if self._channels[name].capabilities.pictures is None]
+        if revision.images and without:
+            shows = "shows" if len(without) == 1 else "show"
+            message = f"{', '.join(without)} {shows} no pictures; the text goes out there alone."
+            yield Finding("images.unpublished", Severity.NOTE, message)
+
+    def _fit(
+        self, revision: Revision, edition: rendering.Edition, name: str, originals: Mapping[str, bytes]
+    ) -> Iterator[Finding]:
         """``fit.unsupported`` for what a channel cannot express, ``fit.summary`` for an author's text left out."""
         channel = self._channels[name]
         try:
-            for variant in self._rendered(revision, edition, name):
+            for variant in self._rendered(revision, edition, name, originals):
                 rendering.prove(variant, channel)
                 for code in variant.languages:
                     if variant.kind is Kind.SUMMARY and not shows(variant.text("text"), revision, code):
@@ -112,5 +133,8 @@ class Proofs:
     def _today(self) -> date:
         return self._now().astimezone(clock.zone(self._settings.office.timezone)).date()
 
-    def _rendered(self, revision: Revision, edition: rendering.Edition, name: str) -> list[Variant]:
-        return rendering.render_all(revision, edition, self._channels[name], self._settings.home)
+    def _rendered(
+        self, revision: Revision, edition: rendering.Edition, name: str, originals: Mapping[str, bytes]
+    ) -> list[Variant]:
+        channel, home = self._channels[name], self._settings.home
+        return rendering.render_all(revision, edition, channel, home, originals)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import html
+import io
 import json
 import re
 from dataclasses import replace
@@ -14,13 +15,14 @@ from xml.etree import ElementTree
 
 import html5lib
 import pytest
+from PIL import Image
 
 from channels.static_site import StaticSiteAdapter, StaticSiteSettings
 from channels.static_site.pages import Site
-from channels.static_site.record import Record
 from publisher import clock
 from publisher.announcement import Bilingual, Language, Tags
 from publisher.channel import Layout
+from publisher.pictures import take
 from publisher.render import links
 from publisher.render.variant import Edition, render_all
 
@@ -199,14 +201,24 @@ async def test_ids__stay_through_everything(tmp_path, at, lecture):
     assert len(seen) == 1
 
 
-async def test_image__has_a_place(tmp_path, at, visit):
-    """The picture that a record names is the item's."""
+async def test_image__is_the_leading_picture(tmp_path, at, lecture):
+    """The leading picture is the item's, and that of article and event, by one full address that exists."""
     at(20)
-    await publish(site(tmp_path), visit)
-    record = Record.from_json((tmp_path / "_data" / "2026-0042.json").read_bytes())
-    address = f"{BASE}2026-0042/a.jpg"
-    files = Site(BASE, tuple(Language)).files([replace(record, image=address)])
-    assert read_json(files["en/feed.json"])["items"][0]["image"] == address
+    here, out = site(tmp_path), io.BytesIO()
+    Image.new("RGB", (640, 480), (155, 28, 46)).save(out, "PNG")
+    taken, kept = take(lecture, lambda name: out.getvalue(), "a.md")
+    originals = {one.sha256: one.data for one in kept}
+    edition = Edition("2026-0042", 1, date(2026, 9, 20))
+    (variant,) = render_all(taken, edition, here, originals=originals)
+    await here.publish(here.prepare(links.fill(variant, here.links("2026-0042"))), "k")
+    for code, (_, feed) in feeds(tmp_path).items():
+        address = feed["items"][0]["image"]
+        assert (tmp_path / address.removeprefix(BASE)).is_file()
+        page = (tmp_path / code / "2026-0042" / "index.html").read_text()
+        graph = json.loads(page.split('<script type="application/ld+json">')[1].split("</script>")[0])[
+            "@graph"
+        ]
+        assert [thing["image"] for thing in graph] == [[address], [address]]
 
 
 @pytest.mark.parametrize("layout", Layout)

@@ -32,6 +32,7 @@ from publisher.channel import (
     Links,
     Outcome,
     OutcomeUnknown,
+    PictureRule,
     Receipt,
     Rejected,
     SignInFailed,
@@ -85,7 +86,7 @@ class StaticSiteAdapter(Adapter[StaticSiteSettings, SitePayload]):
     @property
     def capabilities(self) -> Capabilities:
         """What is not in the folder now will not appear later."""
-        return Capabilities(settles_after=timedelta(0))
+        return Capabilities(pictures=PictureRule(longest=1600), settles_after=timedelta(0))
 
     @property
     def _folder(self) -> Folder:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from channels.static_site.folder import DATA
 from channels.static_site.pages import identity
@@ -13,9 +13,11 @@ from channels.static_site.record import Record
 from publisher.announcement import KEY, Language
 from publisher.channel import Layout, Payload, Unsupported, Variant
 from publisher.render.calendar import refolded, sequence
-from publisher.render.links import mentions_token
+from publisher.render.links import mentions_token, place
 
 CALENDAR = "event.ics"
+PICTURES = "pictures"
+"""The folder of all pictures, each once, by a name made of its content. The pages of ours know it, too."""
 # What no HTML or XML document may carry (WHATWG HTML 13.2.3.5, XML 1.0 section 2.2): controls, non-characters.
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef"
@@ -45,12 +47,14 @@ def build(variant: Variant, base: str) -> SitePayload:
 
     Raises :class:`Unsupported` for what no page may carry, and for a page whose own address is not known.
     """
+    variant = _with_pictures(variant, base)
     _refuse(variant)
     # The part of each page: a variant in two languages has a page of both, and one in each.
     parts = {variant.scope: ""}
     if len(variant.languages) > 1:
         parts |= {str(code): f"_{code}" for code in variant.languages}
-    files: dict[str, bytes] = {}
+    # Pictures come first, so that no page is seen without them.
+    files = {f"{PICTURES}/{picture.name}": picture.data for picture in variant.pictures}
     for scope, suffix in parts.items():
         place = page_folder(variant.key, scope)
         if calendar := variant.parts[f"calendar{suffix}"].data:
@@ -59,6 +63,12 @@ def build(variant: Variant, base: str) -> SitePayload:
     separate = variant.facts["layout"] == Layout.SEPARATE
     name = f"{variant.key}-{variant.scope}" if separate else variant.key
     return SitePayload(_record(variant, base, parts, files), f"{DATA}/{name}.json", files)
+
+
+def _with_pictures(variant: Variant, base: str) -> Variant:
+    """The variant with the addresses of its pictures."""
+    addresses = {picture.name: f"{base}{PICTURES}/{picture.name}" for picture in variant.pictures}
+    return replace(variant, parts={name: place(part, addresses) for name, part in variant.parts.items()})
 
 
 def _refuse(variant: Variant) -> None:
@@ -87,5 +97,6 @@ def _record(variant: Variant, base: str, parts: Mapping[str, str], files: Mappin
         content={code: variant.text(f"body{suffix}") for code, suffix in own.items()},
         ids={code: identity(f"{base}{variant.key}/{code}") for code in own},
         sequence=sequence(variant.revision),
+        image=f"{base}{PICTURES}/{variant.pictures[0].name}" if variant.pictures else "",
         sha256={path: hashlib.sha256(data).hexdigest() for path, data in files.items()},
     )

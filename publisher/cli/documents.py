@@ -8,7 +8,7 @@ from dataclasses import asdict
 from publisher.announcement import KEY, Finding, Revision, Severity
 from publisher.channel import MediaType
 from publisher.cli import output
-from publisher.cli.office import open_desk, person, read_file, title
+from publisher.cli.office import beside, open_desk, person, read_file, title
 from publisher.desk import Preview
 from publisher.errors import UsageError
 
@@ -25,6 +25,7 @@ def add(arguments: argparse.Namespace) -> int:
             title=title(arguments),
             publish_at=arguments.publish_at,
             channels=names,
+            beside=beside(arguments.file),
         )
     if arguments.json:
         output.as_json({"id": key, "findings": output.finding_data(found)})
@@ -57,7 +58,7 @@ def check(arguments: argparse.Namespace) -> int:
             revision, found = filed.revision, desk.findings(filed)
         else:
             data, name = read_file(arguments.target)
-            revision, found = desk.check(data, name, title(arguments))
+            revision, found = desk.check(data, name, title(arguments), beside(arguments.target))
     if arguments.json:
         output.as_json(_report(revision, found))
     else:
@@ -97,6 +98,7 @@ def _preview_data(shown: Preview) -> dict[str, object]:
         "length": shown.length,
         "maximum": shown.maximum,
         "parts": {name: part.text for name, part in variant.parts.items()},
+        "pictures": [picture.described for picture in variant.pictures],
     }
 
 
@@ -113,6 +115,9 @@ def _print_preview(shown: Preview) -> None:
             print(f"[{name}]\n{part.text}\n")
         else:
             print(f"[{name}] {part.media_type}, {len(part.data):,} bytes (shown whole with --json)\n")
+    for picture in variant.pictures:
+        shows = picture.alt_in(variant.languages)
+        print(f"[picture] {picture.width} × {picture.height}, {len(picture.data) / 1024:,.0f} kB: {shows}\n")
 
 
 def revise(arguments: argparse.Namespace) -> int:
@@ -120,7 +125,12 @@ def revise(arguments: argparse.Namespace) -> int:
     data, name = read_file(arguments.file) if arguments.file else (None, "")
     with open_desk(arguments) as desk:
         number, found = desk.revise(
-            arguments.id, person(arguments), data=data, name=name, title=title(arguments)
+            arguments.id,
+            person(arguments),
+            data=data,
+            name=name,
+            title=title(arguments),
+            beside=beside(arguments.file or ""),
         )
     if arguments.json:
         output.as_json({"id": arguments.id, "revision": number, "findings": output.finding_data(found)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from publisher.announcement import Bilingual, Person
 from publisher.control import Control
 from publisher.desk import Desk
 from publisher.errors import UsageError
+from publisher.pictures import LARGEST_FILE
 from publisher.settings import Settings
 from publisher.store import Store
 
@@ -94,3 +95,17 @@ def read_file(name: str) -> tuple[bytes, str]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"{name} cannot be read: {reason}.") from None
+
+
+def beside(name: str) -> Callable[[str], bytes]:
+    """Reads a file in the folder of the document ``name``. Raises ``OSError``."""
+    folder = Path(name).parent
+
+    def read(file: str) -> bytes:
+        path = folder / file
+        if path.exists() and not path.is_file():
+            raise FileNotFoundError(file)
+        with path.open("rb") as stream:
+            return stream.read(LARGEST_FILE + 1)  # one byte too many tells
+
+    return read

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import pairwise
+from urllib.parse import unquote
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -14,7 +15,8 @@ from publisher.announcement import Bilingual, Language, Markup, PassageKind, Rev
 from publisher.errors import DocumentError
 from publisher.intake import frontmatter
 from publisher.intake.document import Document
-from publisher.intake.pairing import Block, block, pair
+from publisher.intake.pairing import Block, block, pair_with_lines
+from publisher.intake.placing import Marker, placed
 from publisher.intake.script import called, ends_sentence, join, language_of, opening
 from publisher.intake.titles import settle
 
@@ -37,7 +39,7 @@ _REFUSED = {
     "html_block": "HTML is not carried over; write Markdown instead.",
     "html_inline": r"HTML is not carried over; write Markdown, or \< for the sign itself.",
     "definition": "A link defined apart gets lost; write it in the sentence, as [text](https://…).",
-    "image": "A picture in the text is not carried over; list it under images: in the front matter.",
+    "image": "A picture stands in a paragraph of its own; put empty lines around it.",
     "heading_open": "A heading inside a list or quote cannot be shown on every channel; take it out.",
     "hr": "A rule inside a list or quote cannot be shown on every channel; remove it.",
 }
@@ -60,19 +62,21 @@ def read(text: str, source: str, title: Bilingual) -> Document:
             f"The text has more than {_LARGEST:,} characters; keep only the announcement in it.",
             source=source,
         )
-    blocks = list(_Reader(body, source, first_line).blocks())
+    reader = _Reader(body, source, first_line)
+    blocks = list(reader.blocks())
     supplied = Bilingual(*(title[code].strip() or front.title[code] for code in Language))
     passages = [each for each in blocks if each.level != 1]
     titles, findings = settle(_candidates(blocks, source), passages, supplied)
+    paired, lines = pair_with_lines(passages, source)
     revision = Revision(
         titles,
-        pair(passages, source),
+        paired,
         Markup.MARKDOWN,
         summary=front.summary,
         event=front.event,
         organisations=front.organisations,
         tags=front.tags,
-        images=front.images,
+        images=placed(front.images, reader.pictures, lines, source),
     )
     return Document(revision, front.publish_at, front.channels, findings)
 
@@ -105,6 +109,8 @@ class _Reader:
     body: str
     source: str
     first_line: int
+    pictures: list[Marker] = field(default_factory=list)
+    """Where a picture stands in the text, in order; filled by :meth:`blocks`."""
 
     @cached_property
     def lines(self) -> list[str]:
@@ -115,6 +121,9 @@ class _Reader:
         """Every top-level block with text, in order; rules between them only separate."""
         for tokens in _top_level(_parser().parse(self.body)):
             if tokens[0].type == "hr":
+                continue
+            if picture := _lone_picture(tokens):
+                self.pictures.append(Marker(picture, self.first_line + _span(tokens[0])[0]))
                 continue
             self._refuse(tokens)
             if any(token.type == "inline" and token.content for token in tokens):
@@ -207,6 +216,15 @@ def _top_level(tokens: Sequence[Token]) -> Iterator[Sequence[Token]]:
         if token.level == 0 and token.nesting <= 0 and token.type != "inline":
             yield tokens[start : index + 1]
             start = index + 1
+
+
+def _lone_picture(tokens: Sequence[Token]) -> str:
+    """The file of a paragraph that is one picture and nothing else; empty for any other block."""
+    if tokens[0].type != "paragraph_open":
+        return ""
+    children = tokens[1].children or []
+    lone = len(children) == 1 and children[0].type == "image"
+    return unquote(str(children[0].attrGet("src") or "")) if lone else ""
 
 
 def _span(token: Token) -> tuple[int, int]:

@@ -42,6 +42,11 @@ def pair(blocks: Sequence[Block], source: str) -> tuple[Passage, ...]:
 
     Raises :class:`DocumentError`, naming the line, for a block without its partner.
     """
+    return pair_with_lines(blocks, source)[0]
+
+
+def pair_with_lines(blocks: Sequence[Block], source: str) -> tuple[tuple[Passage, ...], tuple[int, ...]]:
+    """What :func:`pair` gives, and the line in which each passage begins."""
     if not blocks:
         raise DocumentError(
             "There is no paragraph below the title; add the text, each paragraph in both languages.",
@@ -51,7 +56,7 @@ def pair(blocks: Sequence[Block], source: str) -> tuple[Passage, ...]:
     table = _Table(source, next((b.language for b in blocks if b.language), None))
     for each in blocks:
         table.seat(each)
-    return table.finished()
+    return table.finished(), tuple(table.lines)
 
 
 def _refuse_one_language(blocks: Iterable[Block], source: str) -> None:
@@ -78,6 +83,7 @@ class _Table:
     source: str
     leader: Language | None
     passages: list[Passage] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
     waiting: Block | None = None
     previous: Block | None = None
     between: list[Block] = field(default_factory=list)
@@ -135,6 +141,7 @@ class _Table:
 
     def _add(self, zh: Block, en: Block) -> None:
         self.passages.append(Passage(zh.text, en.text, zh.kind, zh.level))
+        self.lines.append(min(zh.line, en.line))
 
     def _unled(self, guest: Block) -> DocumentError:
         assert guest.language and self.previous

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from publisher.announcement import Finding, Revision
-from publisher.preflight import doubled, images, titles, typography
+from publisher.preflight import doubled, titles, typography
 
 Check = Callable[[Revision], Iterable[Finding]]
 """Looks at a revision for one kind of fault. Pure: the same revision has the same findings."""
 
-CHECKS: tuple[Check, ...] = (titles.check, typography.check, doubled.check, images.check)
+CHECKS: tuple[Check, ...] = (titles.check, typography.check, doubled.check)
 """All checks, in the order their findings are shown."""
 
 

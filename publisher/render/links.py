@@ -19,6 +19,9 @@ _HOST = "link.publisher.invalid"
 _TOKEN = re.compile(rf"https:(//|\\/\\/){re.escape(_HOST)}(?:/|\\/)(both|zh|en)\b")
 TOKENS: Mapping[str, str] = {scope: f"https://{_HOST}/{scope}" for scope in ("both", "zh", "en")}
 """What templates write for the link to the page in both languages, or in one."""
+CALENDAR, SIBLING = f"https://{_HOST}/calendar", f"https://{_HOST}/sibling"
+"""What templates write for the event's calendar file, and for the post in the other language, on a service that says
+where they are only once they are there: its adapter fills them in."""
 _PICTURE = re.compile(rf"https:(//|\\/\\/){re.escape(_HOST)}(?:/|\\/)picture(?:/|\\/)([0-9a-f]+\.[a-z]+)")
 
 

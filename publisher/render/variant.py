@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from markupsafe import Markup as SafeHtml
 
-from publisher.announcement import Bilingual, Language, Passage, PassageKind, Revision
+from publisher import pictures
+from publisher.announcement import Bilingual, Image, Language, Passage, PassageKind, Revision
 from publisher.channel import (
     TEMPLATES,
     Adapter,
@@ -21,6 +23,7 @@ from publisher.channel import (
     Links,
     MediaType,
     Part,
+    Picture,
     Template,
     Unsupported,
     Variant,
@@ -31,15 +34,37 @@ from publisher.render import house as house_style
 from publisher.render.environment import render
 from publisher.render.house import House
 
+_Shown = tuple[tuple[Image, Picture], ...]
+"""The pictures a channel gets, each with what the document says of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureView:
+    """A picture as a template sees it: where it will be, its file's name, its size in pixels, what it shows."""
+
+    address: str
+    name: str
+    width: int
+    height: int
+    alt: Bilingual
+
+    def alt_in(self, languages: Sequence[Language | str]) -> str:
+        """What it shows, in these languages."""
+        return " / ".join(self.alt[code] for code in languages if self.alt[code])
+
 
 @dataclass(frozen=True, slots=True)
 class PassageView:
-    """A passage as a template sees it: clean HTML in ``zh``/``en``, plain text in ``text``."""
+    """A passage as a template sees it: clean HTML in ``zh``/``en``, plain text in ``text``.
+
+    ``pictures`` are those that follow it; the leading one is nobody's.
+    """
 
     kind: str
     level: int
     html: Mapping[Language, SafeHtml]
     text: Bilingual
+    pictures: tuple[PictureView, ...] = ()
 
     def __getitem__(self, language: Language | str) -> SafeHtml:
         return self.html[Language(language)]
@@ -67,15 +92,20 @@ def scopes(settings_languages: tuple[Language, ...], layout: Layout) -> tuple[tu
 
 
 def render_all(
-    revision: Revision, edition: Edition, adapter: Adapter[Any, Any], office: Path | None = None
+    revision: Revision,
+    edition: Edition,
+    adapter: Adapter[Any, Any],
+    office: Path | None = None,
+    originals: Mapping[str, bytes] = MappingProxyType({}),
 ) -> list[Variant]:
-    """Every variant ``adapter``'s channel gets of ``revision``.
+    """Every variant ``adapter``'s channel gets of ``revision``; ``originals`` are its pictures as kept, by hash.
 
     Raises :class:`~publisher.errors.PublisherError` where a template or the content does not allow it.
     """
     settings = adapter.settings
+    shown = pictures.fitted(revision, adapter.capabilities.pictures, originals)
     return [
-        _variant(revision, edition, adapter, languages, office)
+        _variant(revision, edition, adapter, languages, office, shown)
         for languages in scopes(settings.languages, settings.layout)
     ]
 
@@ -86,6 +116,7 @@ def _variant(
     adapter: Adapter[Any, Any],
     languages: tuple[Language, ...],
     office: Path | None,
+    shown: _Shown,
 ) -> Variant:
     house = house_style.load(office)
     parts: dict[str, Part] = {}
@@ -93,11 +124,12 @@ def _variant(
         if template.languages and not set(template.languages) < set(languages):
             continue  # a language the channel lacks, or its only one, which the whole variant is in already
         used = template.languages or languages
-        text = _rendered(template, revision, edition, adapter, used, house, office)
+        text = _rendered(template, revision, edition, adapter, used, house, office, shown)
         parts[template.part] = Part(template.part, template.media_type, text.encode())
-    facts = _facts(revision, edition, adapter.settings.layout, languages, house)
+    sent = tuple(picture for _, picture in shown)
+    facts = _facts(revision, edition, adapter.settings.layout, languages, house, sent)
     parts["facts"] = Part("facts", MediaType.JSON, facts.encode())
-    return Variant(adapter.channel, adapter.kind, edition.key, edition.revision, languages, parts)
+    return Variant(adapter.channel, adapter.kind, edition.key, edition.revision, languages, parts, sent)
 
 
 def _rendered(
@@ -108,9 +140,11 @@ def _rendered(
     languages: tuple[Language, ...],
     house: House,
     office: Path | None,
+    shown: _Shown,
 ) -> str:
     settings = adapter.settings
-    context = context_of(revision, edition, settings.layout, languages, house, settings.languages)
+    views = _views(shown)
+    context = context_of(revision, edition, settings.layout, languages, house, settings.languages, views)
     if adapter.kind is not Kind.SUMMARY:
         text = render(template.file, office, **context)
         is_mail = adapter.kind is Kind.NEWSLETTER and template.media_type is MediaType.HTML
@@ -135,11 +169,12 @@ def context_of(
     languages: tuple[Language, ...],
     house: House,
     channel_languages: tuple[Language, ...] = (),
+    shown: tuple[tuple[int, PictureView], ...] = (),
 ) -> dict[str, Any]:
     """What every template may use. ``docs/templates.md`` describes it for an office's own templates.
 
     ``languages`` are those of the part; ``channel_languages`` all of its channel, so that a page names only
-    translations that are published.
+    translations that are published. ``shown`` are its pictures, each with the passage it follows.
     """
     channel_languages = channel_languages or languages
     event = dates.view(revision.event, house) if revision.event else None
@@ -149,18 +184,22 @@ def context_of(
         "revision": edition.revision,
         "date": dates.Day.of(edition.dated),
         "title": revision.title,
-        "passages": [_passage(p, languages, revision) for p in revision.passages],
+        "passages": [
+            _passage(passage, languages, revision, _following(index, revision, shown[1:]))
+            for index, passage in enumerate(revision.passages)
+        ],
         "excerpt": excerpt(revision),
         "event": event,
         "organisations": revision.organisations,
         "tags": revision.tags,
-        "images": revision.images,
+        "lead": shown[0][1] if shown else None,
+        "pictures": tuple(view for _, view in shown),
         "languages": languages,
         "channel_languages": channel_languages,
         "scope": str(languages[0]) if len(languages) == 1 else "both",
         "layout": str(layout),
         "lang": {code: house.tag(code) for code in Language},
-        "link": links.TOKENS,
+        "link": {**links.TOKENS, "calendar": links.CALENDAR, "sibling": links.SIBLING},
         "house": house,
         "jsonld": jsonld.script(
             jsonld.graph(
@@ -172,6 +211,7 @@ def context_of(
                 channel_languages,
                 about=excerpt(revision),
                 changed=_changed(edition),
+                images=tuple(view.address for _, view in shown),
             )
         ),
         "calendar": calendar.write(
@@ -192,12 +232,34 @@ def _changed(edition: Edition) -> str:
     return made.isoformat() if edition.revision > 1 and made and made.date() > edition.dated else ""
 
 
-def _passage(passage: Passage, languages: tuple[Language, ...], revision: Revision) -> PassageView:
+def _views(shown: _Shown) -> tuple[tuple[int, PictureView], ...]:
+    """Each picture with the index of the passage it follows, or -1."""
+    return tuple(
+        (image.after, PictureView(links.picture(one.name), one.name, one.width, one.height, one.alt))
+        for image, one in shown
+    )
+
+
+def _following(
+    index: int, revision: Revision, shown: tuple[tuple[int, PictureView], ...]
+) -> tuple[PictureView, ...]:
+    """The pictures after passage ``index``; after the last one also those without a place."""
+    last = index == len(revision.passages) - 1
+    return tuple(view for place, view in shown if place == index or (last and not 0 <= place < index))
+
+
+def _passage(
+    passage: Passage,
+    languages: tuple[Language, ...],
+    revision: Revision,
+    following: tuple[PictureView, ...],
+) -> PassageView:
     return PassageView(
         kind=str(passage.kind),
         level=passage.level,
         html={code: html.to_html(passage, code, revision.markup) for code in languages},
         text=Bilingual(*(html.to_text(passage, code, revision.markup) for code in Language)),
+        pictures=following,
     )
 
 
@@ -218,7 +280,12 @@ def excerpt(revision: Revision) -> Bilingual:
 
 @lru_cache(maxsize=64)
 def _facts(
-    revision: Revision, edition: Edition, layout: Layout, languages: tuple[Language, ...], house: House
+    revision: Revision,
+    edition: Edition,
+    layout: Layout,
+    languages: tuple[Language, ...],
+    house: House,
+    shown: tuple[Picture, ...],
 ) -> str:
     event = dates.view(revision.event, house) if revision.event else None
     facts = {
@@ -229,6 +296,7 @@ def _facts(
         "layout": str(layout),
         "date": edition.dated.isoformat(),
         "event": asdict(event) if event else None,
+        "pictures": [one.described for one in shown],
     }
     return json.dumps(facts, ensure_ascii=False, sort_keys=True)
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Insert, Row, Select, bindparam, insert, select
 
-from publisher.announcement import Language
-from publisher.channel import Kind, MediaType, Part, Variant
+from publisher.announcement import Bilingual, Language
+from publisher.channel import Kind, MediaType, Part, Picture, PictureFormat, Variant
 from publisher.errors import PublisherError
+from publisher.store.pictures import Pictures
 from publisher.store.schema import parts, revisions, seals, variants
 
 
@@ -42,8 +43,8 @@ def seal_hash(content_hash: str, canonical: str, sealed: Sequence[Variant]) -> s
 class Seals:
     """Writes a seal once and reads it back; sealed bytes are checked against their hash whenever they are read."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, pictures: Pictures) -> None:
+        self._connection, self._pictures = connection, pictures
 
     def add(
         self,
@@ -71,6 +72,7 @@ class Seals:
                 )
             )
             self._connection.execute(insert(parts), [_row(variant_id, p) for p in variant.parts.values()])
+            self._pictures.add(variant.pictures)
         return digest
 
     def _inserted(self, statement: Insert) -> int:
@@ -104,7 +106,24 @@ class Seals:
         found: dict[int, list[Row[Any]]] = {row.id: [] for row in rows}
         for part in self._connection.execute(_PARTS, {"ids": ids}):
             found[part.variant_id].append(part)
-        return [_checked(row, found[row.id]) for row in rows]
+        return [self._checked(row, found[row.id]) for row in rows]
+
+    def _checked(self, row: Row[Any], found: Sequence[Row[Any]]) -> Variant | PublisherError:
+        try:
+            made = {part.name: _part(part, row.announcement) for part in found}
+            languages = tuple(Language(code) for code in row.languages.split(","))
+            sealed = Variant(row.channel, Kind(row.kind), row.announcement, row.number, languages, made)
+            return self._with_pictures(sealed)
+        except PublisherError as error:
+            return error
+
+    def _with_pictures(self, sealed: Variant) -> Variant:
+        # A variant that was sealed before pictures were published has no list of them.
+        described = sealed.facts.get("pictures", []) if "facts" in sealed.parts else []
+        if not described:
+            return sealed
+        data = self._pictures.data(one["sha256"] for one in described)
+        return replace(sealed, pictures=tuple(_picture(one, data[one["sha256"]]) for one in described))
 
 
 _SEALED: Select[Any] = (
@@ -117,13 +136,9 @@ _SEALED: Select[Any] = (
 _PARTS: Select[Any] = select(parts).where(parts.c.variant_id.in_(bindparam("ids", expanding=True)))
 
 
-def _checked(row: Row[Any], found: Sequence[Row[Any]]) -> Variant | PublisherError:
-    try:
-        made = {part.name: _part(part, row.announcement) for part in found}
-    except PublisherError as error:
-        return error
-    languages = tuple(Language(code) for code in row.languages.split(","))
-    return Variant(row.channel, Kind(row.kind), row.announcement, row.number, languages, made)
+def _picture(described: Mapping[str, Any], data: bytes) -> Picture:
+    fields = {**described, "format": PictureFormat(described["format"]), "alt": Bilingual(**described["alt"])}
+    return Picture(**fields, data=data)
 
 
 def _intact(sealed: Variant | PublisherError) -> Variant:

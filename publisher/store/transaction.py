@@ -9,6 +9,7 @@ from publisher.store.announcements import Announcements
 from publisher.store.channels import Channels
 from publisher.store.deliveries import Deliveries
 from publisher.store.log import Log
+from publisher.store.pictures import Pictures
 from publisher.store.seals import Seals
 from publisher.store.workers import Workers
 
@@ -19,7 +20,8 @@ class Transaction:
     def __init__(self, connection: Connection) -> None:
         self.log = Log(connection)
         self.announcements = Announcements(connection)
-        self.seals = Seals(connection)
+        self.pictures = Pictures(connection)
+        self.seals = Seals(connection, self.pictures)
         self.deliveries = Deliveries(connection, self.log)
         self.channels = Channels(connection)
         self.alerts = Alerts(connection)
