@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,7 +20,7 @@ from channels.static_site import folder as disk
 from channels.static_site import payload as content
 from channels.static_site.folder import Folder
 from channels.static_site.pages import SITEMAP, Site
-from channels.static_site.payload import CALENDAR, SitePayload, page_folder
+from channels.static_site.payload import CALENDAR, PICTURES, SitePayload, page_folder
 from channels.static_site.record import Record, merged
 from publisher import clock
 from publisher.announcement import Language
@@ -44,6 +45,8 @@ from publisher.errors import PublisherError
 from publisher.render import calendar
 from publisher.render.links import normalise
 
+_OURS = re.compile(r"[0-9a-f]{20}\.(jpg|png|webp)")
+"""The names of pictures that we made; anything else in their folder is somebody else's."""
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -179,6 +182,7 @@ class StaticSiteAdapter(Adapter[StaticSiteSettings, SitePayload]):
         staged = self._folder.stage({**files, path: record.to_json(), **lists})
         try:
             disk.show(staged)
+            self._folder.keep_only(PICTURES, _OURS, {name for r in records.values() for name in r.shown})
         except OSError as error:
             raise OutcomeUnknown(f"{self.channel} stopped half-way: {_reason(error)}.") from error
 

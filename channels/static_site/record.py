@@ -62,6 +62,11 @@ class Record:
         both = self.pages.get("both", "") if len(shown) > 1 else ""
         return both or self.pages.get(language, "")
 
+    @property
+    def shown(self) -> frozenset[str]:
+        """The paths of what people can see of it; none once it is withdrawn."""
+        return frozenset() if self.withdrawn else frozenset(self.sha256)
+
     def to_json(self) -> bytes:
         """The file's bytes."""
         return json.dumps(asdict(self), ensure_ascii=False, indent=1, sort_keys=True).encode()

