@@ -334,7 +334,8 @@ async def test_record__of_an_earlier_version_is_read(tmp_path, at, lecture):
 @pytest.mark.parametrize("layout", Layout)
 def test_second_reader__understands_the_same(tmp_path, at, lecture, layout):
     """A library that others read calendars with finds the same events, without one error."""
-    icalendar = pytest.importorskip("icalendar")
+    import icalendar
+
     at(DAYS[0])
     here = site(tmp_path, layout=layout)
     title = Bilingual("讲座，第1讲；🌉" * 9, "Lecture, one; two \\ three")
