@@ -1,11 +1,14 @@
-"""Starting a server so that nothing of it is left behind, and waiting until it answers."""
+"""Starting a server so that nothing of it is left behind, and waiting until it answers. For Linux."""
 
 from __future__ import annotations
 
 import http.client
+import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -42,7 +45,8 @@ class Process:
             if ended or time.monotonic() > deadline:
                 self.stop()
                 what = "ended by itself" if ended else f"did not answer within {timeout:g} seconds"
-                raise RuntimeError(f"{self._name} {what}; what it said is in {self._log}.")
+                said = self._log.read_text(encoding="utf-8", errors="replace")[-2000:].strip()
+                raise RuntimeError(f"{self._name} {what}. It said: {said or 'nothing'}")
             time.sleep(_PAUSE)
 
     def stop(self) -> None:
@@ -50,6 +54,20 @@ class Process:
         assert self._keeper.stdin is not None
         self._keeper.stdin.close()
         self._keeper.wait()
+
+
+def scratch(name: str) -> Path:
+    """A new folder directly in /tmp, which other users can walk into, for one server's files.
+
+    Removes what runs that were killed have left of theirs: the name holds the process that made it.
+    """
+    for left in Path("/tmp").glob("publisher-real-*"):
+        owner = left.name.split("-")[2]
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"publisher-real-{os.getpid()}-{name}-", dir="/tmp"))
+    folder.chmod(0o755)
+    return folder
 
 
 def free_port() -> int:

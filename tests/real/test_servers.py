@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
+import json
+import time
+
 import httpx
 import pytest
 
 from publisher.testing.exchange import At, Cut, Late, Stall
 from tests.real.relay import Relay
+from tests.real.servers.ghost import Ghost
 from tests.real.servers.wordpress import ROLES, WordPress
+from tests.real.servers.wordpress_debian import DebianWordPress
 
 NEW = {"title": "你好", "content": "<p>x</p>", "status": "publish", "slug": "ann-1"}
 
@@ -166,3 +173,97 @@ def test_relay__a_dead_server_is_told() -> None:
         httpx.get(relay.start(), trust_env=False)
     with pytest.raises(RuntimeError, match=r"127\.0\.0\.1:9 gave no answer"):
         relay.stop()
+
+
+# --- Debian's WordPress -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_wordpress_debian__knows_its_users(wordpress_debian: DebianWordPress, role: str) -> None:
+    """Every role signs in with its application password."""
+    with wordpress_client(wordpress_debian, role) as client:
+        assert client.get("/users/me").raise_for_status().json()["slug"] == role
+
+
+def test_wordpress_debian__starts_each_test_empty(wordpress_debian: DebianWordPress) -> None:
+    """Posts are read from MariaDB with every character they have, and a reset leaves none."""
+    text = '<p>"\\ \t é 🀄</p>\n<p>二</p>'
+    with wordpress_client(wordpress_debian) as client:
+        client.post("/posts", json={**NEW, "content": text}).raise_for_status()
+    assert [(p.slug, p.status, p.title, p.content) for p in wordpress_debian.posts()] == [
+        ("ann-1", "publish", "你好", text)
+    ]
+    wordpress_debian.reset()
+    assert wordpress_debian.posts() == []
+
+
+@pytest.mark.parametrize(("accept", "kind"), [("*/*", "text/html"), ("application/json", "application/json")])
+def test_wordpress_debian__without_its_database(
+    wordpress_debian: DebianWordPress, accept: str, kind: str
+) -> None:
+    """A site whose database is down answers 500, with a web page unless asked for JSON; then it is as before."""
+    wordpress_debian.stop_database()
+    try:
+        with wordpress_client(wordpress_debian) as client:
+            answer = client.get("/posts", headers={"Accept": accept})
+        assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (500, kind)
+    finally:
+        wordpress_debian.start_database()
+    assert wordpress_debian.posts() == []
+
+
+# --- Ghost --------------------------------------------------------------------------------------------
+
+
+def ghost_client(ghost: Ghost) -> httpx.Client:
+    """A client of the admin API that is signed in with the integration's key."""
+    number, secret = ghost.admin_key.split(":")
+    now = int(time.time())
+    head = {"alg": "HS256", "typ": "JWT", "kid": number}
+    signed = ".".join(
+        _base64(json.dumps(part).encode())
+        for part in (head, {"iat": now, "exp": now + 300, "aud": "/admin/"})
+    )
+    mark = _base64(hmac.digest(bytes.fromhex(secret), signed.encode(), "sha256"))
+    headers = {"Authorization": f"Ghost {signed}.{mark}", "Accept-Version": "v5.0"}
+    return httpx.Client(base_url=f"{ghost.url}/ghost/api/admin", headers=headers, timeout=20, trust_env=False)
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def test_ghost__takes_a_draft(ghost: Ghost) -> None:
+    """A draft from HTML is in the database and on no page; a published post is on its page."""
+    new = {"title": "公开讲座", "slug": "ann-1", "html": "<p>内容</p>", "tags": [{"name": "公告"}]}
+    with ghost_client(ghost) as client:
+        made = client.post("/posts/", params={"source": "html"}, json={"posts": [new]})
+        assert made.status_code == 201, made.text
+        assert [(p.slug, p.status, p.title, p.html) for p in ghost.posts()] == [
+            ("ann-1", "draft", "公开讲座", "<p>内容</p>")
+        ]
+        assert httpx.get(f"{ghost.url}/ann-1/", trust_env=False).status_code == 404
+        post = made.json()["posts"][0]
+        changed = {"status": "published", "updated_at": post["updated_at"]}
+        client.put(f"/posts/{post['id']}/", json={"posts": [changed]}).raise_for_status()
+    assert "内容" in httpx.get(f"{ghost.url}/ann-1/", trust_env=False).text
+
+
+def test_ghost__starts_each_test_empty(ghost: Ghost) -> None:
+    """A reset while it runs leaves no post and no tag, on no page either, and the key still counts."""
+    new = {
+        "title": "Again",
+        "slug": "ann-1",
+        "html": "<p>x</p>",
+        "status": "published",
+        "tags": [{"name": "公告"}],
+    }
+    with ghost_client(ghost) as client:
+        for _ in range(3):
+            client.post("/posts/", params={"source": "html"}, json={"posts": [new]}).raise_for_status()
+            assert [p.slug for p in ghost.posts()] == ["ann-1"]
+            assert httpx.get(f"{ghost.url}/ann-1/", trust_env=False).status_code == 200
+            ghost.reset()
+            assert ghost.posts() == []
+            assert client.get("/posts/").raise_for_status().json()["posts"] == []
+            assert client.get("/tags/").raise_for_status().json()["tags"] == []
