@@ -166,7 +166,7 @@ async def test_check__something_before_the_site(
     """A plug-in, a firewall, or another address is named as such."""
     bed.server.inject(Answer(answer), path=f"{API}/users/me")
     if answer.status == 404:
-        bed.server.inject(Answer(answer), path="/")
+        bed.server.inject(Answer(answer), path="/", times=2)
     with pytest.raises(error, match=said):
         await adapter.check()
     await adapter.close()

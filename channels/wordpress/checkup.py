@@ -69,11 +69,10 @@ async def _lacking(site: Site, settings: WordPressSettings) -> list[str]:
 async def _say_why(site: Site, response: Response) -> None:
     """Raises the reason why the user was not let in."""
     code = trouble.code_of(response)
-    if 300 <= response.status < 400 or response.status in (429, 503):
-        site.refuse(response, "/users", creates=False)
     if response.status == 401 and code in ("rest_not_logged_in", "incorrect_password"):
         await _say_why_not_signed_in(site, code)
-    if response.status == 404 and not code and await _answers_without_permalinks(site):
+    # WordPress sends such an address on to its front page, and some web servers answer themselves.
+    if response.status in (200, 301, 302, 404) and not code and await _has_plain_permalinks(site):
         raise SignInFailed(
             f"{site.host} has plain permalinks, with which /wp-json/ does not work: choose any other structure under "
             "Settings, Permalinks."
@@ -122,7 +121,10 @@ async def _index(site: Site) -> Mapping[str, Any]:
         return {}
 
 
-async def _answers_without_permalinks(site: Site) -> bool:
+async def _has_plain_permalinks(site: Site) -> bool:
+    """Whether the API answers, but not at its good address."""
+    if await _index(site):
+        return False
     try:
         response = await site.http.send("GET", "/?rest_route=/&_fields=namespaces", creates=False)
     except DeliveryError:
