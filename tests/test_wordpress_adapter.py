@@ -20,7 +20,7 @@ PAGE = Response.html("<h1>Checking your browser</h1>", 403)
 class DoubleBed(Bed):
     """The double; its one user has the role that was asked for last."""
 
-    patience = 0.25
+    patience = 0.4
 
     def __init__(self, folder: Path, **more: Any) -> None:
         self.double = WordPressDouble(str(folder), **more)

@@ -120,8 +120,9 @@ class Posts:
         self._written({**json.loads(path.read_text(encoding="utf-8")), **changed})
 
     def _written(self, post: dict[str, Any]) -> dict[str, Any]:
-        path = self._folder / f"{post['id']}.json"
-        path.write_text(json.dumps(post, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        fresh = self._folder / f"{post['id']}.part"
+        fresh.write_text(json.dumps(post, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        fresh.replace(self._folder / f"{post['id']}.json")  # whoever looks meanwhile sees a whole one
         return post
 
     def link(self, post: Mapping[str, Any]) -> str:
