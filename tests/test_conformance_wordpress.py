@@ -23,7 +23,10 @@ class WordPressConformance(HttpConformance):
     def start(self, folder: Path) -> None:
         self.double = WordPressDouble(str(folder))
         self.reach = {name.lower(): value for name, value in self.double.start().items()}
-        self.server, self.secrets = self.double.server, (self.double.password, self.reach["application_password"])
+        self.server, self.secrets = (
+            self.double.server,
+            (self.double.password, self.reach["application_password"]),
+        )
 
     def stop(self) -> None:
         self.double.stop()

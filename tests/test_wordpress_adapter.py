@@ -10,7 +10,7 @@ import pytest
 
 from channels.doubles.wordpress import WordPressDouble
 from channels.wordpress import WordPressAdapter
-from publisher.channel import OutcomeUnknown, Rejected, SignInFailed, Unavailable
+from publisher.channel import AlreadyThere, OutcomeUnknown, Rejected, SignInFailed, Unavailable
 from publisher.testing.exchange import Answer, Response
 from tests.wordpress_cases import API, KEY, AllCases, Bed, payloads
 
@@ -66,6 +66,9 @@ async def test_publish__asks_in_order(bed: DoubleBed, adapter: WordPressAdapter)
         "POST /posts", "GET /posts", f"POST /posts/{number}",
     ]  # fmt: skip
     assert bed.server.requests[-1].json() == {"status": "publish"}
+    with pytest.raises(AlreadyThere):
+        await adapter.publish(payloads(adapter)[0], KEY)
+    assert [one.method for one in bed.server.requests[len(asked) :]] == ["GET", "GET"]
     await adapter.close()
 
 

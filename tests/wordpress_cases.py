@@ -285,21 +285,17 @@ class PublishingCases:
 class ChangingCases:
     """Correcting, and taking back."""
 
-    @pytest.mark.parametrize("how", ["draft", "trash"])
+    @pytest.mark.parametrize("how", ["draft", "trash", "notice"])
     async def test_update__what_is_not_public(self, bed: Bed, how: str) -> None:
-        """To correct is not to publish again: what a person took off the site stays off."""
-        person, adapter = bed.person(), bed.adapter()
-        (payload,) = payloads(adapter)
-        made = await adapter.publish(payload, KEY)
-        if how == "trash":
-            await person.prepare("DELETE", f"/posts/{made.id}")
-        else:
-            await person.prepare("POST", f"/posts/{made.id}", json={"status": "draft"})
-        with pytest.raises(Rejected, match=f"keeps as {how} the post that should be changed"):
-            await adapter.update(made, payload)
-        assert bed.public() == []
-        for one in (person, adapter):
-            await one.close()
+        """To correct is not to publish again: what was taken off the site stays off, as it was."""
+        adapter = bed.adapter(retract=how)
+        made = await adapter.publish(payloads(adapter)[0], KEY)
+        await adapter.retract(made)
+        before = bed.posts()
+        with pytest.raises(Rejected, match="the post that should be changed"):
+            await adapter.update(made, payloads(adapter, 2)[0])
+        assert bed.posts() == before and bed.public() == []
+        await adapter.close()
 
     @pytest.mark.parametrize("how", ["draft", "trash", "notice"])
     async def test_change__what_is_gone(self, bed: Bed, how: str) -> None:
