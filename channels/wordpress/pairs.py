@@ -120,7 +120,6 @@ async def _say(site: Site, payload: WordPressPayload, post: Post, paragraph: str
 
 async def part(site: Site, route: str, slug: str) -> None:
     """Takes the paragraph that names a post that is withdrawn out of the other language's post."""
-    slug = slug.removesuffix("__trashed")
     if not sibling_of(slug):
         return
     other = (await shelf.look(site, route, sibling_of(slug))).published

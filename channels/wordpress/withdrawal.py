@@ -55,7 +55,7 @@ class Withdrawing:
         if post is not None:
             done = not post.is_public or (post.is_withdrawn and self.settings.retract is Withdrawal.NOTICE)
             code = 200 if done else await self._take(post)
-            await pairs.part(self.site, self._route, post.slug)
+            await pairs.part(self.site, self._route, self._whose(post)[0])
         stays = post is not None and post.is_public and self.settings.retract is Withdrawal.NOTICE
         where = Links(post.link) if post and stays else None
         return Receipt(
