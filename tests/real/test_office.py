@@ -30,7 +30,7 @@ CORRECTED = "The hall opens at 2 p.m."
 
 @contextmanager
 def _through(url: str) -> Iterator[Relay]:
-    relay = Relay(url)
+    relay = Relay(url, own_links=True)
     relay.start()
     try:
         yield relay
@@ -95,7 +95,7 @@ _SHOWN = """article => {
         text: text.innerText,
         languages: [...new Set([...text.querySelectorAll('[lang]'), text].map(one => one.lang).filter(Boolean))],
         wide: document.documentElement.scrollWidth > innerWidth + 1,
-        calendar: [...text.querySelectorAll('a[type="text/calendar"]')].map(one => one.href),
+        calendar: [...text.querySelectorAll('a[href$=".ics"]')].map(one => one.href),
     };
 }"""
 _LOADED = "Array.from(document.images).every(one => one.complete)"
