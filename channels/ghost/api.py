@@ -70,7 +70,9 @@ class Api:
             creates=False,
         )
         found = self._prepared(response).get(kind)
-        address = found[0].get("url") if isinstance(found, list) and found and isinstance(found[0], dict) else ""
+        address = (
+            found[0].get("url") if isinstance(found, list) and found and isinstance(found[0], dict) else ""
+        )
         if not isinstance(address, str) or not address.startswith(("https://", "http://")):
             raise Unavailable(f"{self.host} took a file and does not say where it is; nothing is public yet.")
         return address

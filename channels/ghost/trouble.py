@@ -19,7 +19,9 @@ _SIGN_IN: Mapping[str, str] = {
     "INVALID_AUTH_HEADER": "does not get the signature: see that the web server in front of it hands the "
     "Authorization header on",
 }
-_CLOCK = "finds the signature too old: the clock of this machine or of Ghost's is wrong by minutes; set it right"
+_CLOCK = (
+    "finds the signature too old: the clock of this machine or of Ghost's is wrong by minutes; set it right"
+)
 _SECRET = "does not accept the signature: the second half of {key} is wrong; copy the Admin API key again"  # noqa: S105
 
 
