@@ -128,7 +128,7 @@ class Proofs:
     def _edition(self, filed: Filed) -> rendering.Edition:
         zone = clock.zone(self._settings.office.timezone)
         planned = filed.publish_at.instant().astimezone(zone).date() if filed.publish_at else self._today()
-        return rendering.Edition(filed.key, filed.number, planned)
+        return rendering.Edition(filed.key, filed.number, planned, self._now().replace(microsecond=0))
 
     def _today(self) -> date:
         return self._now().astimezone(clock.zone(self._settings.office.timezone)).date()

@@ -19,8 +19,7 @@ _ONE_BYTE = Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}")
 TAKES = tuple(
     fault
     for fault in kit.NOT_ACTED
-    if fault == _ONE_BYTE
-    or (isinstance(fault, Answer) and "Content-Encoding" not in fault.response.headers)
+    if fault == _ONE_BYTE or (isinstance(fault, Answer) and "Content-Encoding" not in fault.response.headers)
 )
 """Answers that say nothing on other services. Of a receiver a status of 2xx is all that is owed."""
 

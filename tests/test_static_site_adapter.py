@@ -75,6 +75,7 @@ async def test_publish__writes_the_whole_site(tmp_path, lecture):
         *(f"{scope}2026-0042/{name}" for scope in ("", "zh/", "en/") for name in ("index.html", "event.ics")),
         *("index.html", "zh/index.html", "en/index.html", "site.css", "sitemap.xml"),
         *(f"{code}/feed.{kind}" for code in ("zh", "en") for kind in ("xml", "json")),
+        *("calendar.ics", "zh/calendar.ics", "en/calendar.ics"),
         "_data/2026-0042.json",
     }
     assert not [path for path, data in visible(tmp_path).items() if b"link.publisher.invalid" in data]
@@ -461,6 +462,8 @@ def whole(path: str, data: bytes) -> None:
         ElementTree.fromstring(data)
     elif path.endswith(".html"):
         assert data.rstrip().endswith(b"</html>")
+    elif path.endswith(".ics"):
+        assert data.endswith(b"END:VCALENDAR\r\n")
     else:
         assert path == "site.css" and data.rstrip().endswith(b"}")
 

@@ -65,7 +65,7 @@ class StaticSiteSettings(ChannelSettings):
 
 
 class StaticSiteAdapter(Adapter[StaticSiteSettings, SitePayload]):
-    """Writes pages, index, feeds and sitemap into a folder; every file appears whole."""
+    """Writes pages, index, feeds, calendars and sitemap into a folder; every file appears whole."""
 
     title = "a website in a folder, served by any web server"
     kind = Kind.POST
@@ -112,7 +112,7 @@ class StaticSiteAdapter(Adapter[StaticSiteSettings, SitePayload]):
     def _check(self) -> None:
         with self._named():
             self._folder.probe()
-            self._site.files(merged(self._records().values()))
+            self._site.files(list(self._records().values()))
 
     def prepare(self, variant: Variant) -> SitePayload:
         """The files. Refuses what no page may carry, and a page whose own address is not known."""
@@ -162,7 +162,7 @@ class StaticSiteAdapter(Adapter[StaticSiteSettings, SitePayload]):
             records = self._records()
             path, record = self._named_by(receipt, records)
             moment = clock.now()
-            record = replace(record, withdrawn=record.withdrawn or _stamp(moment))
+            record = record.taken_back(_stamp(moment))
             files = {
                 f"{page}index.html": self._site.notice(record, scope) for scope, page in record.pages.items()
             }
@@ -175,7 +175,7 @@ class StaticSiteAdapter(Adapter[StaticSiteSettings, SitePayload]):
     ) -> None:
         """Writes an announcement's files, its record at ``path``, and the lists that follow from all records."""
         records[path] = record
-        lists = self._site.files(merged(records.values()))
+        lists = self._site.files(list(records.values()))
         staged = self._folder.stage({**files, path: record.to_json(), **lists})
         try:
             disk.show(staged)

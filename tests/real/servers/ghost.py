@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import sqlite3
-import tempfile
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.real import cache
-from tests.real.process import Process, answers, free_port
+from tests.real.process import Process, answers, free_port, scratch
 
 VERSION = "5.130.6"
 """The last line for Node 18 and 20."""
@@ -51,7 +50,7 @@ class Ghost:
     def __init__(self) -> None:
         """Starts it. Raises ``RuntimeError`` or :class:`~tests.real.cache.InstallError`."""
         self._program, self.started = program(), dict[str, float]()
-        self.folder = Path(tempfile.mkdtemp(prefix="publisher-ghost-", dir="/tmp"))
+        self.folder = scratch("ghost")
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         self._process: Process | None = None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from tests.real.process import scratch
 
 _SITE = Path(__file__).with_name("hugo_site")
 
@@ -21,7 +22,7 @@ class Hugo:
     """A site whose sources are in ``site`` (``site/content/zh`` and ``site/content/en``), with no pages yet."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="publisher-hugo-", dir="/tmp"))
+        self.folder = scratch("hugo")
         self.site = self.folder / "site"
         self._server: ThreadingHTTPServer | None = None
         self.reset()

@@ -7,7 +7,6 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.real import cache
-from tests.real.process import Process, answers, free_port
+from tests.real.process import Process, answers, free_port, scratch
 
 PACKAGE, VERSION = "@wp-playground/wordpress-builds", "0.9.19"
 """The npm package that carries WordPress 6.5.5 and its project's SQLite drop-in, as zip files."""
@@ -72,8 +71,7 @@ class WordPress:
 
     def __init__(self, timezone: str = "Asia/Shanghai") -> None:
         """Starts it. Raises ``RuntimeError`` or :class:`~tests.real.cache.InstallError`."""
-        self.folder = Path(tempfile.mkdtemp(prefix="publisher-wordpress-", dir="/tmp"))
-        self.folder.chmod(0o755)  # MariaDB runs as another user
+        self.folder = scratch("wordpress")
         self.root, self.started = self.folder / "wp", dict[str, float]()
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
