@@ -8,10 +8,7 @@ Sources: docs.ghost.org (Admin API) and Ghost ``core/server/api/endpoints/posts.
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
-from typing import Any, ClassVar
-
-import structlog
+from typing import ClassVar
 
 from channels.ghost import payload as content
 from channels.ghost import posts, trouble
@@ -19,6 +16,7 @@ from channels.ghost.api import Api
 from channels.ghost.payload import GhostPayload
 from channels.ghost.posts import Post, Shelf
 from channels.ghost.settings import GhostSettings, Retract
+from channels.ghost.site import FIELDS, Site
 from publisher import clock
 from publisher.channel import (
     Adapter,
@@ -37,11 +35,6 @@ from publisher.channel import (
     Unavailable,
     Variant,
 )
-from publisher.http import Response
-
-log = structlog.get_logger("channels.ghost")
-
-_FIELDS = {"formats": "html", "include": "tags,email,newsletter"}
 
 
 class GhostAdapter(Adapter[GhostSettings, GhostPayload]):
@@ -56,12 +49,6 @@ class GhostAdapter(Adapter[GhostSettings, GhostPayload]):
         Template("calendar", "website/embedded.ics"),
         Template("canonical", "website/canonical.txt"),
     )
-
-    def __init__(self, channel: str, settings: GhostSettings, office: Path | None = None) -> None:
-        """As :class:`Adapter` says."""
-        super().__init__(channel, settings, office)
-        self._uploaded: dict[str, str] = {}
-        """Where files are that this process has uploaded, by name: Ghost has no list of them to ask for."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -127,30 +114,30 @@ class GhostAdapter(Adapter[GhostSettings, GhostPayload]):
 
     async def publish(self, payload: GhostPayload, key: str) -> Receipt:
         """A draft, unless one was left by an earlier try, and one ``PUT`` that publishes it."""
-        draft = self._usable(await self._shelf(payload), payload) or await self._drafted(payload)
+        draft = self._usable(await self._site.shelf(payload), payload) or await self._drafted(payload)
         changes = {
-            **payload.fields(await self._stored(payload, draft)),
+            **payload.fields(await self._site.stored(payload, draft)),
             "slug": payload.slug,
             "status": "published",
             "updated_at": draft.updated_at,
         }
         mailing = {"newsletter": self.settings.newsletter} if self.settings.newsletter else {}
         response = await self._api.act(
-            "PUT", f"posts/{draft.id}/", {"posts": [changes]}, source="html", **_FIELDS, **mailing
+            "PUT", f"posts/{draft.id}/", {"posts": [changes]}, source="html", **FIELDS, **mailing
         )
         if trouble.said(response).gone:
             raise Unavailable(f"The draft on {self._api.host} was deleted meanwhile; nothing is public yet.")
-        return self._told(self._changed(response, draft.id, public=True), response.status)
+        return self._site.told(self._site.changed(response, draft.id, public=True), response.status)
 
     async def find(self, key: str, payload: GhostPayload) -> Receipt | None:
         """The public post with the announcement's mark; a draft is not there yet."""
-        public = (await self._shelf(payload)).public
-        return self._told(public, 200) if public else None
+        public = (await self._site.shelf(payload)).public
+        return self._site.told(public, 200) if public else None
 
     def _usable(self, shelf: Shelf, payload: GhostPayload) -> Post | None:
         """The draft to go on with. Raises :class:`AlreadyThere`, and :class:`Rejected` for a place that is taken."""
         if shelf.public:
-            raise AlreadyThere(self._told(shelf.public, 200))
+            raise AlreadyThere(self._site.told(shelf.public, 200))
         if shelf.foreign:
             raise Rejected(
                 f'{self._api.host} has another post at "{payload.slug}", without the tag {payload.mark}; '
@@ -160,9 +147,9 @@ class GhostAdapter(Adapter[GhostSettings, GhostPayload]):
 
     async def _drafted(self, payload: GhostPayload) -> Post:
         """A new draft. Where the address was taken at the same moment, Ghost gives another: that one is not kept."""
-        fields = payload.fields(await self._stored(payload, None))
+        fields = payload.fields(await self._site.stored(payload, None))
         wanted = {**fields, "slug": payload.slug, "status": "draft"}
-        answer = await self._api.prepare("POST", "posts/", {"posts": [wanted]}, source="html", **_FIELDS)
+        answer = await self._api.prepare("POST", "posts/", {"posts": [wanted]}, source="html", **FIELDS)
         made = next(iter(posts.listed(answer) or ()), None)
         if made is None:
             raise Unavailable(
@@ -171,54 +158,43 @@ class GhostAdapter(Adapter[GhostSettings, GhostPayload]):
         if made.slug == payload.slug:
             return made
         await self._api.prepare("DELETE", f"posts/{made.id}/")
-        older = self._usable(await self._shelf(payload), payload)
+        older = self._usable(await self._site.shelf(payload), payload)
         if older is None:
             raise Unavailable(
                 f'{self._api.host} does not give a post the address "{payload.slug}"; nothing is public yet.'
             )
         return older
 
-    async def _stored(self, payload: GhostPayload, post: Post | None) -> dict[str, str]:
-        """The addresses of all files, by name; only those are uploaded that neither the post nor we know."""
-        names = {upload.name for upload in payload.uploads}
-        found = {name: where for name, where in self._uploaded.items() if name in names}
-        found |= posts.known(post, payload.uploads)
-        for upload in payload.uploads:
-            if upload.name not in found:
-                where = await self._api.upload(upload.kind, upload.name, upload.media_type, upload.data)
-                found[upload.name] = self._uploaded[upload.name] = where
-        return found
-
     # --- Correct and take back -----------------------------------------------------------------------
 
     async def update(self, receipt: Receipt, payload: GhostPayload) -> Receipt:
         """One ``PUT`` of the whole content, which mails nobody and may be repeated; the address stays."""
-        post = await self._post(receipt)
+        post = await self._site.post(receipt)
         if post is None or not post.public:
             raise self._no_longer("was deleted" if post is None else "is a draft again")
-        changes = {**payload.fields(await self._stored(payload, post)), "updated_at": post.updated_at}
+        changes = {**payload.fields(await self._site.stored(payload, post)), "updated_at": post.updated_at}
         response = await self._api.act(
-            "PUT", f"posts/{post.id}/", {"posts": [changes]}, source="html", **_FIELDS
+            "PUT", f"posts/{post.id}/", {"posts": [changes]}, source="html", **FIELDS
         )
         if trouble.said(response).gone:
             raise self._no_longer("was deleted")
-        return self._told(self._changed(response, post.id, public=True), response.status)
+        return self._site.told(self._site.changed(response, post.id, public=True), response.status)
 
     async def retract(self, receipt: Receipt) -> Receipt:
         """Makes the post a draft, or deletes it, as the settings say; what is no longer there is taken back."""
         if self.settings.retract is Retract.DELETE:
             return await self._deleted(receipt)
-        post = await self._post(receipt)
+        post = await self._site.post(receipt)
         if post is None or not post.public:
             return self._gone(receipt, "404" if post is None else "200")
         changes = {"status": "draft", "updated_at": post.updated_at}
         response = await self._api.act("PUT", f"posts/{post.id}/", {"posts": [changes]})
         if not trouble.said(response).gone:
-            self._changed(response, post.id, public=False)
+            self._site.changed(response, post.id, public=False)
         return self._gone(receipt, str(response.status))
 
     async def _deleted(self, receipt: Receipt) -> Receipt:
-        response = await self._api.act("DELETE", f"posts/{self._number(receipt)}/")
+        response = await self._api.act("DELETE", f"posts/{self._site.number(receipt)}/")
         if not trouble.said(response).gone:
             self._api.refuse(response, creates=True)
             if response.status != 204:
@@ -236,76 +212,21 @@ class GhostAdapter(Adapter[GhostSettings, GhostPayload]):
             "it is missed."
         )
 
-    # --- What the site says --------------------------------------------------------------------------
-
-    async def _shelf(self, payload: GhostPayload) -> Shelf:
-        # Ghost's own name for an internal tag; a comma means "or".
-        wanted = f"slug:'{payload.slug}',tag:'hash-{payload.slug}'"
-        answer = await self._api.get("posts/", filter=wanted, limit="15", **_FIELDS)
-        found = posts.listed(answer)
-        if found is None:
-            raise Unavailable(f"{self._api.host} did not answer with a list of posts.")
-        return posts.sorted_out(found, payload.slug, payload.mark)
-
-    async def _post(self, receipt: Receipt) -> Post | None:
-        """The post as it is now; ``None`` where Ghost says that it has none of that number."""
-        response = await self._api.ask(f"posts/{self._number(receipt)}/", **_FIELDS)
-        if response.status == 404 and trouble.said(response).gone:
-            return None
-        self._api.refuse(response, creates=False)
-        found = posts.listed(self._api.object(response))
-        if not found or found[0].id != receipt.id:
-            raise Unavailable(f"{self._api.host} did not answer with the post that was asked for.")
-        return found[0]
-
-    def _number(self, receipt: Receipt) -> str:
-        if not posts.ID.fullmatch(receipt.id):
-            raise Rejected(f"The receipt does not name a post on {self._api.host}; look at the site.")
-        return receipt.id
-
-    def _changed(self, response: Response, number: str, *, public: bool) -> Post:
-        """The post as it is after a change. Raises what a refusal means, and :class:`OutcomeUnknown`."""
-        self._api.refuse(response, creates=True)
-        found = posts.listed(_object(response))
-        if not found or found[0].id != number or found[0].public is not public:
-            raise OutcomeUnknown(
-                f"{self._api.host} answered {response.status}, but not with the changed post."
-            )
-        return found[0]
-
-    def _told(self, post: Post, code: int) -> Receipt:
-        """The receipt of a public post; the log says where its newsletter was not handed on."""
-        receipt = posts.receipt(post, code, self._api.http.scrub)
-        if receipt is None:
-            raise OutcomeUnknown(f"{self._api.host} has the post, but does not say where.")
-        if post.newsletter and post.email in ("", "failed"):
-            log.warning(
-                "the post is public, and Ghost has not mailed it; look at it in Ghost",
-                event_name="ghost.not_mailed",
-                channel=self.channel,
-                post=post.id,
-            )
-        return receipt
-
     # --- The wire ------------------------------------------------------------------------------------
 
-    _client: Api | None = None
+    _made: Site | None = None
+
+    @property
+    def _site(self) -> Site:
+        if self._made is None:
+            self._made = Site(self.channel, self.settings)
+        return self._made
 
     @property
     def _api(self) -> Api:
-        if self._client is None:
-            self._client = Api(self.channel, self.settings)
-        return self._client
+        return self._site.api
 
     async def close(self) -> None:
         """Gives the connections back, if there ever were any."""
-        if self._client is not None:
-            await self._client.http.close()
-
-
-def _object(response: Response) -> dict[str, Any]:
-    try:
-        data = response.json()
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}
+        if self._made is not None:
+            await self._made.api.http.close()
