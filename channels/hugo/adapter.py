@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import ClassVar
 
 from channels.hugo import bundle, front_matter, site_config
 from channels.hugo.bundle import BundlePayload, Post
-from channels.hugo.repository import Changes, Raced, Repository
+from channels.hugo.repository import Changes, Repository
 from channels.hugo.settings import Git, HugoSettings, Retraction
 from channels.hugo.shelf import Change, CommitShelf, FolderShelf, PushShelf, Shelf, named
-from channels.static_site.folder import Folder
 from publisher import clock
 from publisher.announcement import Language
 from publisher.channel import (
@@ -77,7 +77,9 @@ class HugoAdapter(Adapter[HugoSettings, BundlePayload]):
         """Replaces the files, and takes away those of before; the first day stays. Raises as :meth:`publish` does."""
         if self._named(receipt).id != payload.post.id:
             raise Rejected(f"{self.channel}: the receipt is of another post; publish this one anew.")
-        return await self._apply(payload.post, _putting(payload), _message(payload.subject, payload.post.key))
+        return await self._apply(
+            payload.post, _correcting(payload), _message(payload.subject, payload.post.key)
+        )
 
     async def retract(self, receipt: Receipt) -> Receipt:
         """Takes the files away, or marks the pages as drafts. May be repeated. Raises as :meth:`publish` does."""
@@ -131,7 +133,7 @@ class HugoAdapter(Adapter[HugoSettings, BundlePayload]):
         if self.settings.git is not Git.PUSH:
             with named(self.settings.folder):
                 for code in self.settings.languages:
-                    Folder(self.settings.folder / self._content(code)).probe()
+                    tempfile.TemporaryFile(dir=self.settings.folder / self._content(code)).close()
         if self.settings.git is Git.OFF:
             return f"{self.channel} can write pages to {where}; a build must follow."
         repository = self._repository()
@@ -140,10 +142,7 @@ class HugoAdapter(Adapter[HugoSettings, BundlePayload]):
                 repository.head()
                 return f"{self.channel} can commit to {repository.branch} in {where}; a build must follow."
             repository.tip()
-            try:
-                repository.rehearse()
-            except Raced:
-                pass
+            repository.rehearse()
         return f"{self.channel} can push to {repository.branch} of {self.settings.remote}."
 
     def _check_site(self) -> None:
@@ -160,7 +159,7 @@ class HugoAdapter(Adapter[HugoSettings, BundlePayload]):
             tag = self.settings.language(code)
             if tag not in found:
                 raise SignInFailed(
-                    f'The site has no language "{tag}", but {", ".join(sorted(found))}; set language_{code} to its code.'
+                    f'The site has no language "{tag}" but {", ".join(sorted(found))}; set language_{code} to it.'
                 )
             content = str(found[tag].get("contentdir") or config.get("contentdir") or "content").strip("/")
             if content != self._content(code):
@@ -180,6 +179,18 @@ def _putting(payload: BundlePayload) -> Change:
     def change(there: Mapping[str, bytes]) -> Changes:
         wanted = payload.over(there)
         return {**wanted, **dict.fromkeys(bundle.stale(there, wanted, payload.post))}
+
+    return change
+
+
+def _correcting(payload: BundlePayload) -> Change:
+    put = _putting(payload)
+
+    def change(there: Mapping[str, bytes]) -> Changes:
+        shown = {path for path, data in there.items() if not front_matter.is_draft(data)}
+        if not any(payload.post.is_page(path) for path in shown):
+            raise Rejected("The site does not show this page any more; publish it anew.")
+        return put(there)
 
     return change
 

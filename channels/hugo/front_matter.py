@@ -1,7 +1,7 @@
 """The front matter of a page: YAML that every reader of YAML takes for the same.
 
-Every text is a JSON string, which is a YAML string too (YAML 1.2, chapter 1), so that nothing in it is taken for a date,
-a number, a comment or a mark. Fields: gohugo.io/content-management/front-matter.
+Every text is a JSON string, which is a YAML string too (YAML 1.2, chapter 1), so that nothing in it is taken for a
+date, a number, a comment or a mark. Fields: gohugo.io/content-management/front-matter.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from publisher.channel import DeliveryError, SignInFailed, Unavailable
 
@@ -24,15 +25,11 @@ _KEPT = re.compile(
     re.IGNORECASE,
 )
 _FIXED = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", "LANGUAGE": "C", "GIT_OPTIONAL_LOCKS": "0"}
-_QUIETLY = (
-    "-c",
-    "gc.auto=0",
-    "-c",
-    "maintenance.auto=false",
-    "-c",
-    "core.quotePath=false",
-    "-c",
-    "advice.detachedHead=false",
+# No tidying that outlives the call; and what is committed survives a power cut (git-config, core.fsync).
+_QUIETLY = tuple(
+    word
+    for setting in ("gc.auto=0", "maintenance.auto=false", "core.quotePath=false", "core.fsync=all")
+    for word in ("-c", setting)
 )
 
 REFUSED = re.compile(
@@ -45,6 +42,9 @@ REFUSED = re.compile(
 )
 """Git's words where the credential, a permission or a setting is wrong: the administrator must act."""
 _USERINFO = re.compile(r"(\w[\w+.-]*://)[^/\s'\"]*@")
+
+
+_Files = tuple[IO[bytes], IO[bytes], IO[bytes]]
 
 
 @dataclass(frozen=True)
@@ -98,21 +98,21 @@ class Git:
             text = text.replace(secret, "…")
         return text
 
-    def _run(
-        self, words: tuple[str, ...], environment: dict[str, str], files: tuple[object, ...]
-    ) -> int | None:
+    def _run(self, words: tuple[str, ...], environment: dict[str, str], files: _Files) -> int | None:
         source, out, err = files
         try:
             process = subprocess.Popen(  # noqa: S603 - a list of words, no shell
                 ["git", *_QUIETLY, *words],  # noqa: S607 - the administrator's PATH says which git
-                cwd=self.folder, env=environment, stdin=source, stdout=out, stderr=err,  # type: ignore[arg-type]
+                cwd=self.folder,
+                env=environment,
+                stdin=source,
+                stdout=out,
+                stderr=err,
                 start_new_session=True,
-            )  # fmt: skip
+            )
         except OSError as error:
             reason = (error.strerror or "").lower()
-            raise Unavailable(
-                f"git cannot be started in {self.folder}: {reason}; install git or mend the folder."
-            ) from None
+            raise Unavailable(f"git cannot be started in {self.folder}: {reason}; is it installed?") from None
         late = threading.Event()
         timer = threading.Timer(self.timeout, _kill, (process, late))
         timer.daemon = True

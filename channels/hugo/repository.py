@@ -27,8 +27,8 @@ _RACE = re.compile(
     re.IGNORECASE,
 )
 _UNREACHED = re.compile(
-    r"could not resolve (host|proxy)|connection (refused|timed out)|failed to connect|network is unreachable|no route to host|"
-    r"could not resolve hostname|unpacker error|unpack failed",
+    r"could not resolve (host|hostname|proxy)|connection (refused|timed out)|failed to connect|"
+    r"network is unreachable|no route to host|unpacker error|unpack failed",
     re.IGNORECASE,
 )
 _REJECTED = re.compile(r"^!\t[^\t]*\t(.*)$", re.MULTILINE)
@@ -144,7 +144,7 @@ class Repository:
 
         Nothing points to it yet.
         """
-        entries = self._entries(changes)
+        entries = self._entries(changes, len(parent))
         with tempfile.TemporaryDirectory(prefix="publisher-", dir=self.place) as folder:
             private = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
             self.git.must("read-tree", parent, extra=private)
@@ -158,12 +158,12 @@ class Repository:
                   for what, value in {"NAME": name, "EMAIL": address}.items()}  # fmt: skip
         return self.git.must("commit-tree", tree, "-p", parent, *signed, given=message.encode(), extra=person)
 
-    def _entries(self, changes: Changes) -> bytes:
+    def _entries(self, changes: Changes, digits: int) -> bytes:
         lines: list[bytes] = []
         for path, data in changes.items():
             where = f"{self.prefix}{path}"
             if data is None:
-                lines.append(b"0 " + b"0" * 40 + b"\t" + os.fsencode(where) + b"\0")
+                lines.append(b"0 " + b"0" * digits + b"\t" + os.fsencode(where) + b"\0")
             else:
                 # --path: the site's own filters, such as Git LFS, apply as to any file of its people.
                 blob = self.git.must("hash-object", "-w", "--stdin", f"--path={where}", given=data)
@@ -175,7 +175,7 @@ class Repository:
 
         The index comes first: were it left behind, a person's next commit would take our files away again.
         """
-        self.git.must("update-index", "-z", "--index-info", given=self._entries(changes))
+        self.git.must("update-index", "-z", "--index-info", given=self._entries(changes, len(old)))
         self.git.must("update-ref", "-m", "publisher: announcement", f"refs/heads/{self.branch}", commit, old)
 
     def follow(self, commit: str) -> None:
