@@ -19,8 +19,8 @@ from publisher.render.links import normalise
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _PATH = rf"{_PART}(/{_PART})*"
 _TAG = r"[a-z0-9]+(-[a-z0-9]+)*"
-# What git itself forbids in the name of a branch (git check-ref-format), and a leading hyphen.
-_NAME = r"(?!-)(?!.*(\.\.|@\{|//|\.lock(/|$)))[^\x00-\x20~^:?*\[\\\x7f]+(?<![./])"
+# What git forbids in the name of a branch (git check-ref-format), and a leading hyphen.
+_BRANCH = re.compile(r"(?!-)(?!.*(?:\.\.|@\{|//|\.lock(?:/|$)))[^\x00-\x20~^:?*\[\\\x7f]+(?<![./])")
 
 
 class Git(StrEnum):
@@ -63,6 +63,12 @@ def _zone(name: str) -> str:
         clock.zone(name)
     except UsageError as error:
         raise ValueError(str(error)) from None
+    return name
+
+
+def _branch(name: str) -> str:
+    if name and not _BRANCH.fullmatch(name):
+        raise ValueError("must be the name of a branch, such as main")
     return name
 
 
@@ -111,10 +117,8 @@ class HugoSettings(ChannelSettings):
     )
     git: Git = Field(Git.OFF, description="off (only write files), commit, or push (to the remote's branch)")
     remote: str = Field("origin", pattern=rf"^{_PART}$", description="name of the remote that is pushed to")
-    branch: str = Field(
-        "",
-        pattern=rf"^({_NAME})?$",
-        description="branch that takes the commits; empty for the one checked out",
+    branch: Annotated[str, AfterValidator(_branch)] = Field(
+        "", description="branch that takes the commits; empty for the one checked out"
     )
     author_name: Annotated[str, AfterValidator(_line)] = Field(
         "Announcements", min_length=1, description="name under which commits are made"
