@@ -37,6 +37,7 @@ wheel: $(VENV)/.ready-dev
 lock:
 	uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock
 	uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -c requirements.lock -o requirements-dev.lock
+	uv pip compile --group pyproject.toml:real --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -c requirements-dev.lock -o requirements-real.lock
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.12"; exit 1; }
@@ -55,3 +56,21 @@ $(VENV)/.ready-dev: $(VENV)/bin/python requirements-dev.lock pyproject.toml
 
 clean:
 	rm -rf $(VENV) dist publisher-demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+# Adapters against real servers. As root on Debian it installs what is missing; else it says what is.
+REAL = $(BIN)/python -m pytest tests/real
+
+test-real: $(VENV)/.ready-real
+	@$(BIN)/python -m tests.real.install quick
+	@$(REAL) -m "not slow"
+
+# Ghost, and Debian's WordPress on MariaDB, too: minutes more to install, the first time.
+test-real-all: $(VENV)/.ready-real
+	@$(BIN)/python -m tests.real.install all
+	@$(REAL)
+
+$(VENV)/.ready-real: $(VENV)/.ready-dev requirements-real.lock
+	@$(PIP) install --require-hashes -r requirements-real.lock
+	@touch $@
+
+.PHONY: test-real test-real-all

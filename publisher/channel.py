@@ -239,7 +239,7 @@ class Capabilities:
     ``length`` limits the text of a summary. ``pictures`` says which pictures it takes; ``None``: none at all.
     ``settles_after`` is the longest time after which the service may still show a post that was sent: "not there" is
     believed only after it. ``repeatable`` says that publishing again with the same key makes no second post, by
-    the service's own promise: an unknown outcome is then simply sent again.
+    the service's own promise: where it cannot be asked, an unknown outcome is then cleared up by sending again.
     """
 
     length: LengthRule | None = None
@@ -389,6 +389,11 @@ class Adapter(ABC, Generic[SettingsT, PayloadT]):
         return type(self).find is not Adapter.find
 
     @property
+    def can_confirm(self) -> bool:
+        """Whether a post that was only accepted can be looked for until it is seen."""
+        return type(self).confirm is not Adapter.confirm
+
+    @property
     def can_update(self) -> bool:
         """Whether a published post can be changed in place."""
         return type(self).update is not Adapter.update
@@ -417,6 +422,14 @@ class Adapter(ABC, Generic[SettingsT, PayloadT]):
     async def find(self, key: str, payload: PayloadT) -> Receipt | None:
         """The receipt of a post that is there already, or ``None`` where it is certainly not."""
         raise Unsupported(f"{self.channel} cannot be asked whether it has a post.")
+
+    async def confirm(self, receipt: Receipt, payload: PayloadT) -> Receipt:
+        """Looks once whether a post that was accepted can be seen by now: the receipt, *confirmed* or as it was.
+
+        For services that publish only some time after they have taken a post. What links to the post waits until it
+        is confirmed.
+        """
+        raise Unsupported(f"{self.channel} does not say when a post can be seen.")
 
     async def update(self, receipt: Receipt, payload: PayloadT) -> Receipt:
         """Changes a published post in place."""

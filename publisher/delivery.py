@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -35,7 +35,7 @@ class State(StrEnum):
     UNCERTAIN = "uncertain"
     """It may be out. It is asked about, or waits for a person; it is never sent again blindly."""
     ACCEPTED = "accepted"
-    """The service has taken it over."""
+    """The service has taken it over; where it can be looked for, it is, until it is seen."""
     CONFIRMED = "confirmed"
     """The service says that it is published."""
     FAILED = "failed"
@@ -68,7 +68,8 @@ MOVES: Mapping[State, frozenset[State]] = {
     ),
     # uncertain -> uncertain: asked, and to be asked again.
     State.UNCERTAIN: frozenset({State.UNCERTAIN, State.ACCEPTED, State.CONFIRMED, State.WAITING}),
-    State.ACCEPTED: frozenset({State.CONFIRMED}),
+    # accepted -> accepted: looked for, and to be looked for again.
+    State.ACCEPTED: frozenset({State.ACCEPTED, State.CONFIRMED}),
     State.CONFIRMED: frozenset(),
     # Certainly not published: a person may schedule it anew, under the same key, or decide against it.
     State.FAILED: frozenset({State.WAITING, State.CANCELLED, State.SUPERSEDED}),
@@ -111,6 +112,11 @@ class Delivery:
     variant: int = 0
     """The store's number of the sealed variant it brings."""
 
+    @property
+    def unseen(self) -> bool:
+        """Whether its service has taken it over, and it is still looked for: nothing may link to it yet."""
+        return self.state is State.ACCEPTED and self.due_at is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Move:
@@ -135,6 +141,8 @@ class Patience:
     sign_in: timedelta = timedelta(minutes=10)
     asked: timedelta = timedelta(hours=6)
     """The longest wait a service is granted at a time, whatever it asks for."""
+    look: timedelta = timedelta(minutes=5)
+    """The longest wait between two looks for a post that was accepted."""
 
     def wait(self, error: BaseException, attempt: int, rng: random.Random) -> timedelta:
         """The wait after failed attempt ``attempt``: what the service asked for, within bounds, else :meth:`delay`."""
@@ -179,6 +187,29 @@ def after_receipt(receipt: Receipt) -> Move:
     return Move(State.ACCEPTED, "delivery.accepted", receipt=receipt)
 
 
+def looked_for(move: Move, now: datetime, patience: Patience, rng: random.Random) -> Move:
+    """``move`` of a post that can be looked for: where it was only accepted, it is, from now on."""
+    if move.to is not State.ACCEPTED or move.due_at is not None:
+        return move
+    return replace(move, due_at=now + patience.delay(1, rng))
+
+
+def after_look(
+    found: Receipt, delivery: Delivery, now: datetime, *, patience: Patience, rng: random.Random
+) -> Move:
+    """What follows when an accepted post was looked for: it is seen, or looked for again, however long it takes."""
+    if found.outcome is Outcome.CONFIRMED:
+        return Move(State.CONFIRMED, "delivery.confirmed", receipt=found)
+    return unseen(delivery, "it cannot be seen yet", now, patience=patience, rng=rng)
+
+
+def unseen(delivery: Delivery, reason: str, now: datetime, *, patience: Patience, rng: random.Random) -> Move:
+    """Accepted and not seen, for ``reason``."""
+    wait = min(patience.delay(delivery.probes + 1, rng), patience.look)
+    event = "delivery.not_seen_yet"
+    return Move(State.ACCEPTED, event, reason, due_at=now + wait, probes=delivery.probes + 1)
+
+
 def after_error(
     error: BaseException,
     delivery: Delivery,
@@ -187,7 +218,6 @@ def after_error(
     can_find: bool,
     patience: Patience,
     rng: random.Random,
-    repeatable: bool = False,
 ) -> Move:
     """What follows when :meth:`Adapter.publish` raised ``error``.
 
@@ -208,8 +238,8 @@ def after_error(
         case _:
             if not isinstance(error, DeliveryError):
                 reason = f"unexpected {type(error).__name__}"
-            if delivery.action is not Action.PUBLISH or repeatable:
-                # Acting on a post by its id, or by a key the service knows, changes nothing the second time.
+            if delivery.action is not Action.PUBLISH:
+                # Acting on a post by its id may be repeated: the second time changes nothing.
                 return _retry(delivery, now, patience.delay(delivery.attempt, rng), reason, patience)
             return uncertain(reason, now, can_find=can_find)
 
@@ -243,7 +273,7 @@ def after_probe(found: Receipt | None, delivery: Delivery, now: datetime, settle
 
 
 def repeat(delivery: Delivery, now: datetime) -> Move:
-    """What may be repeated, and whose worker stopped, is done again: it cannot make a second post."""
+    """An update or a retraction whose worker stopped: done again, since by its id it cannot make a second post."""
     return Move(State.WAITING, "delivery.repeated", delivery.reason, due_at=now)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -21,15 +22,12 @@ if TYPE_CHECKING:
 
 LARGEST_FILE = 40 * 1024 * 1024
 """Bytes of a picture as an officer brings it: what cameras and telephones make, and no more."""
-_LARGEST_AREA = 100_000_000
-"""Pixels. A small file can unfold into more than a machine has memory for."""
 _SMALLEST = 200
 """Pixels of the longer side: what is smaller is a mark or a mistake, and would be shown blown up."""
 _KEPT = PictureRule(longest=4096, largest=12 * 1024 * 1024, formats=tuple(PictureFormat))
 """What is kept of a picture, enough for every channel."""
 _QUALITIES = (90, 84, 76, 66, 55)
-_READ = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "TIFF", "BMP")
-"""Formats that are read; MPO is what telephones call a JPEG with a second one behind it."""
+_READ = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
 
 Open = Callable[[str], bytes]
 """Reads a file beside the document, by its name. Raises ``OSError``."""
@@ -105,15 +103,19 @@ def _read(data: bytes, name: str, source: str) -> Pillow.Image:
         return DocumentError(f"The picture {name} {why}", source=source)
 
     try:
-        opened = Pillow.open(io.BytesIO(data), formats=_READ)
-        if opened.width * opened.height > _LARGEST_AREA:
-            raise refused(f"has {opened.width} × {opened.height} pixels; save it smaller.")
+        with warnings.catch_warnings():
+            # A small file can unfold into more than a machine has memory for: Pillow knows the size beforehand.
+            warnings.simplefilter("error", Pillow.DecompressionBombWarning)
+            opened = Pillow.open(io.BytesIO(data), formats=_READ)
+        # MPO is what telephones call a JPEG with a second one behind it.
         if getattr(opened, "is_animated", False) and opened.format != "MPO":
             raise refused("moves, which not every channel shows; save one of its frames as JPEG or PNG.")
         opened.load()
         return _in_srgb(ImageOps.exif_transpose(opened))
     except DocumentError:
         raise
+    except (Pillow.DecompressionBombWarning, Pillow.DecompressionBombError):
+        raise refused("has more pixels than a page can use; save it smaller.") from None
     except UnidentifiedImageError:
         raise refused("is none that can be read; save it as JPEG, PNG or WebP.") from None
     except Exception:  # damaged files make the decoders trip in every way
@@ -207,7 +209,7 @@ def _few_colours(picture: Pillow.Image) -> bool:
 
     small = picture.convert("RGB")
     small.thumbnail((512, 512), Pillow.Resampling.NEAREST)  # makes no new colours
-    return small.getcolors(256) is not None
+    return small.getcolors(128) is not None
 
 
 def _on_white(picture: Pillow.Image) -> Pillow.Image:

@@ -50,7 +50,9 @@ def plan(
         )
     if planned and not any(d.state in UNSENT for d in planned.values()):
         raise NotAllowedError(f'{filed.key} is already out or on its way; see "publisher show {filed.key}".')
-    link_known = bool(planned) and all(d.state in DELIVERED for d in planned.values() if d.canonical)
+    link_known = bool(planned) and all(
+        d.state in DELIVERED and not d.unseen for d in planned.values() if d.canonical
+    )
     for variant_id, variant in tx.seals.variants(seal.id):
         canonical = variant.channel == seal.canonical
         waits = not canonical and not link_known and links.needs_link(variant)

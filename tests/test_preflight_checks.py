@@ -35,7 +35,7 @@ def test_check__sample() -> None:
 def test_check__clean_documents_have_no_finding(visit: Revision, lecture: Revision) -> None:
     """Well-written announcements raise no false alarm."""
     assert preflight.check(visit) == []
-    assert preflight.check(replace(lecture, images=())) == []
+    assert preflight.check(lecture) == []
 
 
 def test_titles__one_error_a_language(visit: Revision) -> None:
@@ -133,10 +133,3 @@ def test_doubled__a_slip_is_shown_with_its_cure(text: str, fix: str) -> None:
 def test_doubled__good_english_is_left_alone(text: str) -> None:
     """Names and doubles that are meant raise no alarm."""
     assert findings(en=text) == []
-
-
-def test_images__said_not_to_be_published(lecture: Revision) -> None:
-    """Pictures are not lost in silence: a note names those that no channel takes."""
-    (found,) = preflight.check(lecture)
-    assert (found.code, found.severity) == ("images.unpublished", Severity.NOTE)
-    assert "river.jpg" in found.message

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from channels.hugo import front_matter
@@ -134,10 +134,7 @@ class _Page:
         text = placed.text.replace(links.CALENDAR, self.name("event", ".ics"))
         if links.mentions_token(text):
             raise Unsupported("The page's own address is not filled in; set PUBLISHER_CANONICAL.")
-        if found := _FORBIDDEN.search(text):
-            code = f"U+{ord(found[0]):04X}"
-            raise Unsupported(f"The text has a character no web page can carry ({code}); delete it.")
-        return text
+        return _carried(text)
 
     def beside(self) -> dict[str, bytes]:
         """The files that are published beside the page, by name."""
@@ -160,6 +157,8 @@ class _Page:
         """The page's file."""
         extra = self.part("front")
         fields = self._fields()
+        for value in _texts(fields):
+            _carried(value)
         front_matter.check_extra(extra, fields)
         body = self.part("body").strip("\n")
         return f"{front_matter.write(fields, extra)}\n{body}\n".encode()
@@ -202,6 +201,25 @@ class _Page:
             }
             params["event"] = {name: value for name, value in told.items() if value}
         return params
+
+
+def _texts(value: Value) -> Iterator[str]:
+    """Every text in a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, Sequence):
+        yield from value
+
+
+def _carried(text: str) -> str:
+    """``text``, where a page can carry it. Raises :class:`Unsupported`."""
+    if found := _FORBIDDEN.search(text):
+        code = f"U+{ord(found[0]):04X}"
+        raise Unsupported(f"The text has a character no web page can carry ({code}); delete it.")
+    return text
 
 
 def stale(there: Iterable[str], wanted: Mapping[str, bytes], post: Post) -> list[str]:

@@ -113,6 +113,10 @@ class Repository:
 
     def tip(self) -> str:
         """The commit at the tip of the remote's branch, as of now."""
+        if self.git.ask("remote", "get-url", self.remote).code != 0:
+            raise SignInFailed(
+                f"{self.folder} has no remote called {self.remote}; add it, or name another one."
+            )
         self.git.must("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", self.remote,
                       f"+refs/heads/{self.branch}:{self.tracking}")  # fmt: skip
         return self._commit(self.tracking)

@@ -32,7 +32,9 @@ def languages(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The site's languages by code, those that are switched off left out. A site without any has its default one."""
     default = str(config.get("defaultcontentlanguage", "en")).lower()
     told = config.get("languages") or {}
-    found: dict[str, dict[str, Any]] = {code: table for code, table in told.items() if isinstance(table, dict)}
+    found: dict[str, dict[str, Any]] = {
+        code: table for code, table in told.items() if isinstance(table, dict)
+    }
     off = {str(code).lower() for code in config.get("disablelanguages") or ()}
     shown = {code: t for code, t in found.items() if code not in off and not t.get("disabled")}
     return shown or {default: {}}

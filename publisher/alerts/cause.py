@@ -23,11 +23,14 @@ class Kind(StrEnum):
     FAILED = "delivery.failed"
     PARKED = "delivery.parked"
     MISSED = "delivery.missed"
+    UNSEEN = "delivery.unseen"
     OVERDUE = "delivery.overdue"
     PAUSED = "channel.paused"
     SILENT = "worker.silent"
 
 
+UNSEEN_AFTER = timedelta(minutes=30)
+"""A post that its service has had for longer, and does not show, is told."""
 LATE = SILENT_AFTER
 """A delivery later than this is overdue; a worker not seen for longer than this is silent."""
 TOLD_FOR = timedelta(days=7)
@@ -64,6 +67,7 @@ def current(
     paused = [health for health in standing.values() if health.paused_at is not None]
     return [
         *_stuck(tx, zone, now, open_),
+        *_unseen(tx, zone, now),
         *_overdue(tx, standing, pace, zone, now),
         *(_paused(health, zone) for health in paused),
         *_silent(tx, zone, now),
@@ -77,6 +81,21 @@ def _stuck(tx: Transaction, zone: str, now: datetime, open_: list[str]) -> list[
         Cause(Kind(f"delivery.{d.state}"), d.key, _what(d, d.reason, since, zone), todo, since)
         for d, since in found
         if (todo := needs(d)) is not None
+    ]
+
+
+def _unseen(tx: Transaction, zone: str, now: datetime) -> list[Cause]:
+    return [
+        Cause(
+            Kind.UNSEEN,
+            d.key,
+            _what(d, d.reason, since, zone),
+            ToDo(
+                f"Look at {d.channel}, and at what builds its pages; the program goes on looking by itself."
+            ),
+            since,
+        )
+        for d, since in tx.alerts.unseen(now - UNSEEN_AFTER)
     ]
 
 
@@ -104,6 +123,8 @@ def _late(delivery: Delivery) -> str:
             return "it is not known whether it is out, and its channel was to be asked"
         case State.SENDING:
             return "the worker that was sending it is gone, so it is not known whether it is out"
+        case State.ACCEPTED:
+            return "it was sent, and was to be looked for"
         case _:
             return delivery.reason
 

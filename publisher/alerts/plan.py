@@ -138,6 +138,13 @@ _SAID = {
         "A missed post is settled",
         "{} missed posts are settled",
     ),
+    Kind.UNSEEN: _Words(
+        "A post was sent and cannot be seen",
+        "{} posts were sent and cannot be seen",
+        "The channel took it more than half an hour ago and does not show it. What links to it waits.",
+        "A post that could not be seen is there, or has been replaced",
+        "{} posts that could not be seen are there, or have been replaced",
+    ),
     Kind.OVERDUE: _Words(
         "A post is overdue",
         "{} posts are overdue",

@@ -122,7 +122,12 @@ def _approve_two(desk: Desk, out: Console) -> list[str]:
     visit, found = desk.add((_HERE / "sample.txt").read_bytes(), "sample.txt", officer)
     out.print(f"[bold]{visit}[/]  sample.txt: a visit, plain text as it was received")
     _findings(found, out)
-    lecture, found = desk.add((_HERE / "sample-event.md").read_bytes(), "sample-event.md", officer)
+    lecture, found = desk.add(
+        (_HERE / "sample-event.md").read_bytes(),
+        "sample-event.md",
+        officer,
+        beside=lambda name: (_HERE / name).read_bytes(),
+    )
     out.print(f"[bold]{lecture}[/]  sample-event.md: a lecture, with an event")
     _findings(found, out)
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import structlog
 
 from publisher import clock
-from publisher.channel import Links, Payload, Receipt, Unsupported, Variant
+from publisher.channel import AlreadyThere, Links, Payload, Receipt, Unsupported, Variant
 from publisher.delivery import (
     DELIVERED,
     Action,
@@ -29,12 +29,16 @@ from publisher.delivery import (
     State,
     after_error,
     after_failed_probe,
+    after_look,
     after_probe,
     after_receipt,
+    looked_for,
     outstanding,
+    posts_out,
     repeat,
     standing,
     unready,
+    unseen,
 )
 from publisher.engine.writer import Writer
 from publisher.errors import PublisherError
@@ -102,19 +106,19 @@ class Deliverer:
         bound = log.bind(key=delivery.key, channel=delivery.channel, attempt=delivery.attempt)
         adapter = self._channels.get(delivery.channel)
         if adapter is None:
-            await self._settle(delivery, unready(delivery, "the channel is not configured any more"))
+            await self._settle(delivery, self._unready(delivery, "the channel is not configured any more"))
             return
         try:
             payload, earlier = self._prepared(dossier, adapter)
         except (PublisherError, Unsupported) as error:
             refused = Move(State.FAILED, "delivery.rejected", str(error))
-            move = refused if delivery.state is State.SENDING else unready(delivery, str(error))
+            move = refused if delivery.state is State.SENDING else self._unready(delivery, str(error))
             await self._settle(delivery, move)
             return
         except Exception:  # a slip of ours or of an adapter; certainly before anything was sent
             bound.exception("the request could not be prepared", event_name="delivery.parked")
             reason = "the request could not be prepared; the worker's log says why"
-            await self._settle(delivery, unready(delivery, reason))
+            await self._settle(delivery, self._unready(delivery, reason))
             return
         if not await self._writer.write(lambda tx: tx.deliveries.keep(delivery, self._now(), self._lease)):
             # This process was asleep, and another has looked into it meanwhile: whatever is to do, it does.
@@ -122,8 +126,12 @@ class Deliverer:
             return
         if delivery.state is State.SENDING:
             move, answer = await self._send(delivery, adapter, payload, earlier)
+        elif delivery.state is State.ACCEPTED:
+            move, answer = await self._look(dossier, adapter, payload), None
         else:
             move, answer = await self._ask(delivery, adapter, payload)
+        if adapter.can_confirm and delivery.state is not State.ACCEPTED:
+            move = looked_for(move, self._now(), self._patience, self._rng)
         applied = await self._settle(delivery, move)
         bound.info(
             "delivery moved" if applied else "late result ignored",
@@ -187,8 +195,7 @@ class Deliverer:
                 error,
                 delivery,
                 self._now(),
-                can_find=adapter.can_find,
-                repeatable=adapter.capabilities.repeatable,
+                can_find=_can_ask(adapter),
                 patience=self._patience,
                 rng=self._rng,
             )
@@ -197,19 +204,45 @@ class Deliverer:
     async def _ask(
         self, delivery: Delivery, adapter: AnyAdapter, payload: Payload
     ) -> tuple[Move, Standing | None]:
-        if delivery.action is not Action.PUBLISH or adapter.capabilities.repeatable:
+        if delivery.action is not Action.PUBLISH:
             return repeat(delivery, self._now()), None
-        if not adapter.can_find:
+        if not _can_ask(adapter):
             return Move(State.UNCERTAIN, "delivery.uncertain", delivery.reason), None
         try:
             async with asyncio.timeout(LONGEST.total_seconds()):
-                found = await adapter.find(delivery.key, payload)
+                if adapter.can_find:
+                    found = await adapter.find(delivery.key, payload)
+                else:  # it stays uncertain until the service says that it has the key, now or from the first time
+                    found = await adapter.publish(payload, delivery.key)
         except asyncio.CancelledError:
             raise
+        except AlreadyThere as known:
+            return after_receipt(known.receipt), Standing.WORKS
         except Exception as error:  # asking changes nothing, so it is asked again
             move = after_failed_probe(error, delivery, self._now(), patience=self._patience, rng=self._rng)
             return move, standing(error)
         return after_probe(found, delivery, self._now(), adapter.capabilities.settles_after), Standing.WORKS
+
+    async def _look(self, dossier: Dossier, adapter: AnyAdapter, payload: Payload) -> Move:
+        """Looks for an accepted post; one that a newer delivery has changed since is not what can be seen."""
+        delivery = dossier.delivery
+        newest = posts_out(dossier.beside).get((delivery.channel, delivery.scope))
+        if newest is None or newest.id != delivery.id or delivery.receipt is None:
+            return Move(State.ACCEPTED, "delivery.accepted", "what followed is looked for instead")
+        try:
+            async with asyncio.timeout(LONGEST.total_seconds()):
+                found = await adapter.confirm(delivery.receipt, payload)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # looking changes nothing, so it is looked for again
+            reason = str(error) or type(error).__name__
+            return unseen(delivery, reason, self._now(), patience=self._patience, rng=self._rng)
+        return after_look(found, delivery, self._now(), patience=self._patience, rng=self._rng)
+
+    def _unready(self, delivery: Delivery, reason: str) -> Move:
+        if delivery.state is State.ACCEPTED:
+            return unseen(delivery, reason, self._now(), patience=self._patience, rng=self._rng)
+        return unready(delivery, reason)
 
     # --- writing down -----------------------------------------------------------------------------------------
 
@@ -220,7 +253,7 @@ class Deliverer:
             return tx.deliveries.release(delivery.announcement, delivery.revision, self._now())
 
         applied = await self._written(delivery, move)
-        if applied and delivery.canonical and move.to in DELIVERED:
+        if applied and delivery.canonical and move.to in DELIVERED and not move.due_at:
             await self._patiently(
                 lambda: self._writer.write(freed), [delivery.key], event_name="link.unwritten"
             )
@@ -276,6 +309,11 @@ class Deliverer:
         """In the log of the announcement that met it, and in the office's."""
         for announcement in (delivery.announcement, OFFICE):
             tx.log.add(self._now(), announcement, event, channel=delivery.channel, **detail)
+
+
+def _can_ask(adapter: AnyAdapter) -> bool:
+    """Whether an uncertain delivery can be cleared up without a person."""
+    return adapter.can_find or adapter.capabilities.repeatable
 
 
 def canonical_links(deliveries: Sequence[Delivery]) -> Links | None:

@@ -99,6 +99,13 @@ class Alerts:
     def _read(self, query: Select[tuple[object, ...]]) -> dict[int, tuple[Delivery, datetime]]:
         return {row.id: (from_row(row), row.moved_at) for row in self._connection.execute(query)}
 
+    def unseen(self, before: datetime) -> list[tuple[Delivery, datetime]]:
+        """What was sent before ``before``, and since when, and is still looked for."""
+        since = deliveries.c.tried_since
+        query = select(deliveries).where(OPEN, deliveries.c.state == State.ACCEPTED, since < before)
+        rows = self._connection.execute(query.order_by(since, deliveries.c.id).limit(_MOST))
+        return [(from_row(row), row.tried_since) for row in rows]
+
     def overdue(self, before: datetime, resting: Collection[str]) -> list[tuple[Delivery, datetime]]:
         """What nobody has taken up since before ``before``, and since when; not on channels that are ``resting``.
 

@@ -71,8 +71,9 @@ def _taking(leaving: State, **values: Any) -> Any:
 _TAKE = {
     State.WAITING: _taking(State.WAITING, state=State.SENDING, attempt=deliveries.c.attempt + 1),
     State.UNCERTAIN: _taking(State.UNCERTAIN),
+    State.ACCEPTED: _taking(State.ACCEPTED),
 }
-"""How a delivery is claimed: a waiting one to send it, an uncertain one only to ask about it."""
+"""How a delivery is claimed: a waiting one to send it, an uncertain or accepted one only to ask about it."""
 
 
 class FencedError(Exception):
@@ -142,8 +143,8 @@ class Deliveries:
     ) -> list[Delivery]:
         """Takes up to ``limit`` due deliveries, the most overdue first, and no more of a channel than its ``room``.
 
-        A waiting one becomes *sending*: the intention is committed before the first byte leaves. An uncertain one
-        stays uncertain and is only asked about. One conditional update, the same on both databases.
+        A waiting one becomes *sending*: the intention is committed before the first byte leaves. An uncertain or an
+        accepted one stays so and is only asked about. One conditional update, the same on both databases.
         """
         left = dict(room or {})
         full = [name for name, count in left.items() if count <= 0]
@@ -256,7 +257,7 @@ class Deliveries:
     def release(self, announcement: str, revision: int, now: datetime) -> int:
         """Once every canonical delivery is out, the others become due; returns how many."""
         mine = self.of(announcement, revision)
-        if any(d.canonical and d.state not in DELIVERED for d in mine):
+        if any(d.canonical and (d.state not in DELIVERED or d.unseen) for d in mine):
             return 0
         move = Move(State.WAITING, "delivery.released", due_at=now)
         held = [d for d in mine if d.state is State.WAITING and d.due_at is None]

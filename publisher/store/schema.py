@@ -147,9 +147,11 @@ deliveries = _table(
     Column("reason", Text, nullable=False, server_default=""),
     Column("moved_at", UtcTime),  # when its state was last set
 )
-OPEN = text("deliveries.state IN ('waiting', 'uncertain')")
+OPEN = text(
+    "(deliveries.state IN ('waiting', 'uncertain') OR deliveries.state = 'accepted' AND deliveries.due_at IS NOT NULL)"
+)
 """What a worker may still move; in a query's condition as it stands, so that its index is used."""
-_OPEN = text("state IN ('waiting', 'uncertain')")
+_OPEN = text("(state IN ('waiting', 'uncertain') OR state = 'accepted' AND due_at IS NOT NULL)")
 # In the order of claiming, so that the first ten are the first ten of the index.
 Index("ix_deliveries_due", deliveries.c.due_at, deliveries.c.id, sqlite_where=_OPEN, postgresql_where=_OPEN)
 _HELD = text("lease_until IS NOT NULL")

@@ -88,7 +88,9 @@ class Report:
     def open(self) -> list[Delivery]:
         """The deliveries about which the program still does something by itself."""
         return [
-            d for d in self.deliveries if d.state is State.WAITING or (d.state in IN_DOUBT and not needs(d))
+            d
+            for d in self.deliveries
+            if d.state is State.WAITING or d.unseen or (d.state in IN_DOUBT and not needs(d))
         ]
 
     def standing(self) -> str:
@@ -100,7 +102,7 @@ class Report:
             for d in self.deliveries
             if (d.action is Action.RETRACT) == retracts and (retracts or d.revision == self.filed.number)
         ]
-        done = sum(d.state in DELIVERED for d in mine)
+        done = sum(d.state in DELIVERED and not d.unseen for d in mine)
         count = f"{done} of {len(mine)}" if retracts else f"{done} of {len(mine)} out"
         if self.needing:
             return f"needs a person ({count})" if mine else "needs a person"

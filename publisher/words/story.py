@@ -83,6 +83,8 @@ _NOT_DONE = {Action.PUBLISH: "published", Action.UPDATE: "changed", Action.RETRA
 def state(case: Case) -> str:
     """How the delivery stands, in a word or two."""
     delivery = case.delivery
+    if delivery.unseen:
+        return "sent, not to be seen yet"
     if delivery.state in _OUT:
         since = f", since {_DONE[case.after.action]}" if case.after and case.after.action in _DONE else ""
         return _DONE.get(delivery.action, _OUT[delivery.state]) + since
@@ -171,6 +173,7 @@ def _for_link(case: Case) -> list[str]:
         ({State.MISSED}, f"It links to {names}, which missed its hour."),
         (IN_DOUBT - {State.SENDING}, f"It links to {names}, and it is not known yet whether that is out."),
         ({State.CANCELLED}, f"It links to {names}, which was cancelled."),
+        ({State.ACCEPTED}, f"It links to {names}, which has been sent and cannot be seen yet."),
     ):
         if any(d.state in states for d in case.canonical):
             return [what, then]
@@ -273,6 +276,8 @@ def _out(case: Case) -> list[str]:
     when = _at(case, trace.at)
     if trace.move == "delivery.resolved":
         return [f"{trace.by} looked and found it there, at {when}."]
+    if delivery.unseen:
+        return _unseen(case)
     if delivery.action in _DONE:
         return [f"It was {_DONE[delivery.action]} at {when}."]
     if delivery.state is State.CONFIRMED:
@@ -280,6 +285,17 @@ def _out(case: Case) -> list[str]:
     return [
         f"{delivery.channel} took it over at {when} and passes it on; whether it arrived, it does not say."
     ]
+
+
+def _unseen(case: Case) -> list[str]:
+    """Its service has it and shows it only after a while, as a site does that is built anew."""
+    delivery, due = case.delivery, case.delivery.due_at
+    when = "now" if due is None or due <= case.outlook.now else f"at {case.outlook.time(due)}"
+    told = [f"{delivery.channel} has it since {_at(case, case.trace.sent_at)}, and does not show it yet."]
+    if delivery.probes and delivery.reason:
+        told.append(because(delivery.reason))
+    waits = " What links to it waits until then." if delivery.canonical else ""
+    return [*told, f"It is looked for again by itself {when}.{waits}", *_held(case)]
 
 
 def _failed(case: Case) -> list[str]:

@@ -1,4 +1,7 @@
-"""Pictures, each once by its hash. They are sealed with the variants that show them, and so are written once, too."""
+"""Pictures, each once by its hash; and what was accepted and is still looked for is found like what is due.
+
+Pictures are sealed with the variants that show them, and so are written once, too.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +11,16 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Adds one table and its guards."""
+    """Adds one table and its guards, and makes the index of what is due anew."""
+    still_open = sa.text("(state IN ('waiting', 'uncertain') OR state = 'accepted' AND due_at IS NOT NULL)")
+    op.drop_index("ix_deliveries_due", "deliveries")
+    op.create_index(
+        "ix_deliveries_due",
+        "deliveries",
+        ["due_at", "id"],
+        sqlite_where=still_open,
+        postgresql_where=still_open,
+    )
     op.create_table(
         "pictures",
         sa.Column("sha256", sa.String(64), nullable=False),

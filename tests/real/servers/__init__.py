@@ -1,0 +1,1 @@
+"""The real servers, one module each: how to unpack, start, empty and stop it."""
