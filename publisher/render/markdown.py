@@ -8,6 +8,7 @@ everywhere. Sources: CommonMark 0.31, github.github.com/gfm, gohugo.io/configura
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from urllib.parse import quote
 
@@ -16,18 +17,20 @@ from markdown_it.tree import SyntaxTreeNode as Node
 from publisher.announcement import Language, Markup, Passage, PassageKind
 from publisher.render.html import markdown
 
-# Always marks of one processor or another. Brackets become references: "\[" opens maths where a site has switched
-# that on. Hyphens and full stops only in a row, where a typographer would make a dash or an ellipsis of them.
-_MARKS = re.compile(r"[\\`*_{}<>|~^=$\"'&#]|-(?=-)|(?<=-)-|\.(?=\.)|(?<=\.)\.|:(?=[\w+-]+:)|(?<=www)\.")
-_BRACKETS = {"[": "&#91;", "]": "&#93;"}
+# Always marks of one processor or another. Hyphens and full stops only in a row, where a typographer would make a dash
+# or an ellipsis of them.
+_MARKS = re.compile(r"[`*_{}<>|~^=$\"'&#]|-(?=-)|(?<=-)-|\.(?=\.)|(?<=\.)\.|(?<=www)\.")
+# A backslash before these does not help: "\[" opens maths where a site has that switched on, a backslash at the end of
+# a line is misread before a line break, and Hugo puts in emoji before it looks at anything else.
+_REFERENCED = re.compile(r"([\[\]\\]|:(?=[\w+-]+:))")
 _NUMBERED = re.compile(r"(\d{1,9})([.)])")
 _ADDRESS = re.compile(
     r"https?://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d+)?"
-    r"(?:[/?#](?:[A-Za-z0-9\-._~:/?#@!$&()*+,;=%]*[A-Za-z0-9\-_~/#=%&+])?)?"
+    r"(?:[/?#](?:[A-Za-z0-9\-._~:/?#@!$&()*+,=%]*[A-Za-z0-9\-_~/#=%&+])?)?"
 )
 _SCHEMES = ("http://", "https://", "mailto:", "tel:")
-_UNLINKED = re.compile(r"<(https?://[^<>]*)>")
-_PLAIN_TARGET = re.compile(r"[A-Za-z0-9\-._~:/?#@!$'*+,;=%]+")
+_PLAIN_TARGET = re.compile(r"[A-Za-z0-9\-._~:/?#@!$'*+,=%&]+")
+_IN_ALT = str.maketrans("[]{}'\"", "()()’”", "\\`*_<>|~^=$#")
 
 
 def escape(text: str) -> str:
@@ -69,14 +72,32 @@ def _letters(text: str) -> str:
     """``text`` without a mark in it, for the middle of a line."""
     pieces, at = [], 0
     for match in _ADDRESS.finditer(text):
-        pieces += [_escaped(text[at : match.start()]), f"<{match[0]}>"]
+        pieces += [_escaped(text[at : match.start()]), _linked(match[0])]
         at = match.end()
-    return "".join([*pieces, _escaped(text[at:])])
+    return _joined([*pieces, _escaped(text[at:])])
+
+
+def _joined(pieces: Iterable[str]) -> str:
+    """The pieces of a line; an exclamation mark before a link makes no picture of it."""
+    line = ""
+    for piece in pieces:
+        line = f"{line[:-1]}\\!" if line.endswith("!") and piece.startswith("[") else line
+        line += piece
+    return line
+
+
+def _linked(url: str) -> str:
+    """A link to ``url`` that shows it; Hugo 0.168 forgets to escape an ampersand in the short form."""
+    return f"<{url}>" if "&" not in url else f"[{_escaped(url)}]({address(url)})"
 
 
 def _escaped(text: str) -> str:
-    text = _MARKS.sub(lambda match: "\\" + match[0], text)
-    return re.sub(r"[\[\]]", lambda match: _BRACKETS[match[0]], text)
+    # Split first: what is put before a mark below is a backslash that is meant.
+    pieces = _REFERENCED.split(text)
+    return "".join(
+        f"&#{ord(piece)};" if index % 2 else _MARKS.sub(r"\\\g<0>", piece)
+        for index, piece in enumerate(pieces)
+    )
 
 
 def _line(text: str) -> str:
@@ -95,14 +116,17 @@ def _begun(written: str) -> str:
 
 def _words(inline: Node, one_line: bool = False) -> str:
     """The text of a paragraph, or of a heading, which has one line only."""
-    text = "".join(_written(node) for node in inline.children)
+    text = _joined(_written(node, _letters) for node in inline.children)
     if one_line:
         return " ".join(line.removesuffix("\\").strip(" \t") for line in text.split("\n"))
     return "\n".join(_begun(line.strip(" \t")) for line in text.split("\n"))
 
 
-def _written(node: Node) -> str:
-    inner = "".join(_written(child) for child in node.children)
+def _written(node: Node, write: Callable[[str], str]) -> str:
+    """``node`` of a paragraph; ``write`` is how text is written there."""
+    # No link inside a link: an address in its text is text.
+    within = _escaped if node.type == "link" else write
+    inner = _joined(_written(child, within) for child in node.children)
     match node.type:
         case "image":
             return ""  # shown nowhere else either: pictures stand between passages
@@ -120,7 +144,7 @@ def _written(node: Node) -> str:
         case "code_inline" if "{{" not in node.content:
             return _code(node.content)
         case _:
-            return _letters(node.content.replace("\n", " "))
+            return write(node.content.replace("\n", " "))
 
 
 def _code(text: str) -> str:
@@ -134,9 +158,8 @@ def _link(target: str, inner: str, node: Node) -> str:
     if not target.lower().startswith(_SCHEMES):
         return inner
     if [child.content for child in node.children] == [target] and _ADDRESS.fullmatch(target):
-        return f"<{target}>"
-    # No link inside a link: an address in its text is text.
-    return f"[{_UNLINKED.sub(lambda match: _escaped(match[1]), inner)}]({address(target)})"
+        return _linked(target)
+    return f"[{inner}]({address(target)})"
 
 
 def address(url: str) -> str:
@@ -145,7 +168,21 @@ def address(url: str) -> str:
         return url
     for character in "\\<>{}":
         url = url.replace(character, quote(character))
-    return f"<{url.replace('&', '&amp;')}>"
+    # What would be a reference; written as one itself, Hugo 0.168 shows it doubly escaped.
+    url = re.sub(r"(&#?[A-Za-z0-9]+);", r"\1%3B", url)
+    return f"<{url}>"
+
+
+def in_alt(text: str) -> str:
+    """``text`` as what a picture shows.
+
+    Hugo puts it into its attribute with every escape still in it, so that marks give way to marks that need none:
+    quotation marks become curly ones, brackets round ones, and what has no such partner goes.
+    """
+    text = re.sub(r'"([^"]*)"', r"“\1”", " ".join(text.split()))
+    text = re.sub(r"&(?=#?[A-Za-z0-9]+;)", "＆", text)
+    text = text.replace("...", "…")
+    return re.sub("-{2,}", "–", text.translate(_IN_ALT))
 
 
 def _block(node: Node) -> list[str]:
