@@ -28,6 +28,7 @@ _ADDRESS = re.compile(
     r"https?://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d+)?"
     r"(?:[/?#](?:[A-Za-z0-9\-._~:/?#@!$&()*+,=%]*[A-Za-z0-9\-_~/#=%&+])?)?"
 )
+_MAIL = re.compile(r"[\w.+-]+@")
 _SCHEMES = ("http://", "https://", "mailto:", "tel:")
 _PLAIN_TARGET = re.compile(r"[A-Za-z0-9\-._~:/?#@!$'*+,=%&]+")
 _IN_ALT = str.maketrans("[]{}'\"", "()()’”", "\\`*_<>|~^=$#")
@@ -78,11 +79,15 @@ def _letters(text: str) -> str:
 
 
 def _joined(pieces: Iterable[str]) -> str:
-    """The pieces of a line; an exclamation mark before a link makes no picture of it."""
+    """The pieces of a line.
+
+    An exclamation mark before a link makes no picture of it, and where an e-mail address follows emphasis at once,
+    goldmark would take the closing mark for a part of it.
+    """
     line = ""
     for piece in pieces:
         line = f"{line[:-1]}\\!" if line.endswith("!") and piece.startswith("[") else line
-        line += piece
+        line += piece.replace("@", "&#64;", 1) if line.endswith("*") and _MAIL.match(piece) else piece
     return line
 
 
