@@ -19,7 +19,7 @@ from channels.hugo.settings import HugoSettings, checked
 from publisher.announcement import Language
 from publisher.channel import Layout, Payload, Unsupported, Variant
 from publisher.render import links
-from publisher.render.markdown import escape
+from publisher.render.markdown import escape, is_sound
 
 # Controls, and what Unicode says is no character: no page shows them, and YAML refuses them.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
@@ -193,6 +193,8 @@ class _Page:
             "lang": facts["language_tags"][code],
         }
         if event := facts["event"]:
+            if event["link"].startswith(("http://", "https://")) and not is_sound(event["link"]):
+                raise Unsupported(f"The event's link {event['link']} is no web address; mend it.")
             told = {
                 "start": event["start_iso"],
                 "end": event["end_iso"],

@@ -22,6 +22,7 @@ from publisher.render.html import markdown
 _MARKS = re.compile(r"[`*_{}<>|~^=$\"'&#]|-(?=-)|(?<=-)-|\.(?=\.)|(?<=\.)\.|(?<=www)\.")
 # A backslash before these does not help: "\[" opens maths where a site has that switched on, a backslash at the end of
 # a line is misread before a line break, and Hugo puts in emoji before it looks at anything else.
+_EMOJI = re.compile(r":(?=[\w+-]+:)")
 _REFERENCED = re.compile(r"([\[\]\\]|:(?=[\w+-]+:))")
 _NUMBERED = re.compile(r"(\d{1,9})([.)])")
 _ADDRESS = re.compile(
@@ -29,7 +30,13 @@ _ADDRESS = re.compile(
     r"(?:[/?#](?:[A-Za-z0-9\-._~:/?#@!$&()*+,=%]*[A-Za-z0-9\-_~/#=%&+])?)?"
 )
 _MAIL = re.compile(r"[\w.+-]+@")
-_SCHEMES = ("http://", "https://", "mailto:", "tel:")
+# The schemes of pages (see ``render.html``); a host and a port as Go's net/url takes them.
+_SOUND = re.compile(
+    r"(?:https?://[^\s/?#:@%<>\\{}\[\]^|`\"]+(?::\d{1,5})?(?:[/?#][^\s\x00-\x1f\x7f]*)?|(?:mailto|tel):[^\s\x00-\x1f\x7f]+)",
+    re.IGNORECASE,
+)
+# What is no escape in an address though it looks like one, what ends a link or runs, and an emoji's first colon.
+_ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})|[\\<>{}]|:(?=[\w+-]+:)")
 _PLAIN_TARGET = re.compile(r"[A-Za-z0-9\-._~:/?#@!$'*+,=%&]+")
 _IN_ALT = str.maketrans("[]{}'\"", "()()’”", "\\`*_<>|~^=$#")
 
@@ -87,13 +94,17 @@ def _joined(pieces: Iterable[str]) -> str:
     line = ""
     for piece in pieces:
         line = f"{line[:-1]}\\!" if line.endswith("!") and piece.startswith("[") else line
-        line += piece.replace("@", "&#64;", 1) if line.endswith("*") and _MAIL.match(piece) else piece
+        line += piece.replace("@", "&#64;", 1) if line.endswith(("*", "_")) and _MAIL.match(piece) else piece
     return line
 
 
 def _linked(url: str) -> str:
-    """A link to ``url`` that shows it; Hugo 0.168 forgets to escape an ampersand in the short form."""
-    return f"<{url}>" if "&" not in url else f"[{_escaped(url)}]({address(url)})"
+    """A link to ``url`` that shows it; in the short form Hugo 0.168 forgets to escape an ampersand.
+
+    Others show the short form of what is percent-encoded decoded.
+    """
+    safe = not re.search("[&%]", url) and not _ENCODED.search(url)
+    return f"<{url}>" if safe else f"[{_escaped(url)}]({address(url)})"
 
 
 def _escaped(text: str) -> str:
@@ -135,18 +146,16 @@ def _written(node: Node, write: Callable[[str], str]) -> str:
     match node.type:
         case "image":
             return ""  # shown nowhere else either: pictures stand between passages
-        case "strong":
-            return f"**{inner}**"
-        case "em":
-            return f"*{inner}*"
+        case "strong" | "em":
+            return f"{node.markup}{inner}{node.markup}"
         case "link":
             return _link(str(node.attrs.get("href", "")), inner, node)
         case "softbreak":
             return "\n"
         case "hardbreak":
             return "\\\n"
-        # Hugo runs a shortcode even inside code, so that such code is shown as text.
-        case "code_inline" if "{{" not in node.content:
+        # Hugo runs a shortcode and puts in emoji even inside code, so that such code is shown as text.
+        case "code_inline" if "{{" not in node.content and not _EMOJI.search(node.content):
             return _code(node.content)
         case _:
             return write(node.content.replace("\n", " "))
@@ -160,7 +169,7 @@ def _code(text: str) -> str:
 
 def _link(target: str, inner: str, node: Node) -> str:
     """A link, or its text alone where a page may not carry the address (as in HTML, see ``render.html``)."""
-    if not target.lower().startswith(_SCHEMES):
+    if not is_sound(target):
         return inner
     if [child.content for child in node.children] == [target] and _ADDRESS.fullmatch(target):
         return _linked(target)
@@ -168,14 +177,18 @@ def _link(target: str, inner: str, node: Node) -> str:
 
 
 def address(url: str) -> str:
-    """``url`` as the target of a Markdown link."""
+    """``url`` as the target of a Markdown link; one that :func:`is_sound`."""
+    url = _ENCODED.sub(lambda found: quote(found[0], safe=""), url)
     if _PLAIN_TARGET.fullmatch(url):
         return url
-    for character in "\\<>{}":
-        url = url.replace(character, quote(character))
     # What would be a reference; written as one itself, Hugo 0.168 shows it doubly escaped.
     url = re.sub(r"(&#?[A-Za-z0-9]+);", r"\1%3B", url)
     return f"<{url}>"
+
+
+def is_sound(url: str) -> bool:
+    """Whether ``url`` may be the target of a link: one that Hugo cannot parse stops the build of the whole site."""
+    return bool(_SOUND.fullmatch(url))
 
 
 def in_alt(text: str) -> str:

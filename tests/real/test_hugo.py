@@ -187,3 +187,19 @@ def test_build__any_text_is_shown_as_typed(hugo: Hugo, marks: str) -> None:
         if shown(article[1]) != typed:
             wrong.append((wanted[name][0], typed, shown(article[1])))
     assert not wrong, (SEED, len(wrong), wrong[:3])
+
+
+ADDRESSES = (
+    "https://例子.example:8443/a%zz?b=%&c#%d", "https://example.org:port/", "https://exa mple.org/", "https://[x/", "https://%zz/",
+    "mailto:%zz", "tel:+86 10", "https://example.org/?q={{%x%}}", "https://example.org/:smile:", "https://[::1]/x", "https://a@b/",
+)  # fmt: skip
+
+
+def test_build__no_address_stops_it(hugo: Hugo) -> None:
+    """An address that Hugo cannot parse is shown as text; as a link it would stop the build of the whole site."""
+    written = [to_markdown(Passage("", f"[x](<{url}>)"), Language.EN, Markup.MARKDOWN) for url in ADDRESSES]
+    written += [escape(url) for url in ADDRESSES]
+    page = "\n\n".join(written)
+    (hugo.site / "content" / "en" / "links.md").write_text(f"---\ntitle: x\n---\n\n{page}\n")
+    found = [text(p) for p in parsed(hugo.build() / "en" / "links" / "index.html").iterfind(".//article/p")]
+    assert found == ["x"] * len(ADDRESSES) + list(ADDRESSES)
