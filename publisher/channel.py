@@ -238,13 +238,15 @@ class Capabilities:
 
     ``length`` limits the text of a summary. ``pictures`` says which pictures it takes; ``None``: none at all.
     ``settles_after`` is the longest time after which the service may still show a post that was sent: "not there" is
-    believed only after it. ``repeatable`` says that publishing again with the same key makes no second post, by
+    believed only after it. ``pages`` says whether a post can be read at an address of its own, so that others can link
+    to it. ``repeatable`` says that publishing again with the same key makes no second post, by
     the service's own promise: where it cannot be asked, an unknown outcome is then cleared up by sending again.
     """
 
     length: LengthRule | None = None
     pictures: PictureRule | None = None
     settles_after: timedelta = timedelta(minutes=2)
+    pages: bool = True
     repeatable: bool = False
 
 

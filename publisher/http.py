@@ -133,10 +133,13 @@ class HttpClient:
         *,
         json: object = None,
         form: Mapping[str, str] | None = None,
+        content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         creates: bool,
     ) -> Response:
         """One request, whatever status comes back. ``path`` is below the base address and may carry a query.
+
+        The body is one of ``json``, ``form``, or ``content``, which is sent exactly as it is, its type in ``headers``.
 
         ``creates`` says that the request may make something appear. Raises :class:`Unavailable` where it certainly
         had no effect, :class:`OutcomeUnknown` where a creating request may have had one, :class:`Rejected` for what
@@ -145,7 +148,7 @@ class HttpClient:
         client = self._open()
         try:
             request = client.build_request(
-                method, self.base_url + path, json=json, data=form, headers=headers
+                method, self.base_url + path, json=json, data=form, content=content, headers=headers
             )
         except _failures() as error:
             raise Rejected(

@@ -9,7 +9,7 @@ from publisher import clock, preflight
 from publisher.announcement import Finding, Language, Revision, Severity
 from publisher.channel import Kind, Unsupported, Variant
 from publisher.errors import NotAllowedError, PublisherError
-from publisher.registry import AnyAdapter
+from publisher.registry import AnyAdapter, makes_pages
 from publisher.render import links
 from publisher.render import variant as rendering
 from publisher.render.summary import shows, uses_author_summary
@@ -68,7 +68,7 @@ class Proofs:
             except Unsupported as refusal:
                 raise NotAllowedError(f"{refusal} Revise the announcement.") from None
         linking = [variant.channel for variant in sealed if links.needs_link(variant)]
-        if linking and canonical in self._channels and self._channels[canonical].kind is not Kind.POST:
+        if linking and canonical in self._channels and not makes_pages(self._channels[canonical]):
             raise NotAllowedError(
                 f'"{canonical}" makes no page that can be linked to; name a website channel in PUBLISHER_CANONICAL.'
             )
@@ -128,7 +128,7 @@ class Proofs:
     def _edition(self, filed: Filed) -> rendering.Edition:
         zone = clock.zone(self._settings.office.timezone)
         planned = filed.publish_at.instant().astimezone(zone).date() if filed.publish_at else self._today()
-        return rendering.Edition(filed.key, filed.number, planned)
+        return rendering.Edition(filed.key, filed.number, planned, self._now().replace(microsecond=0))
 
     def _today(self) -> date:
         return self._now().astimezone(clock.zone(self._settings.office.timezone)).date()

@@ -71,7 +71,12 @@ def canonical(settings: Settings, channels: Mapping[str, AnyAdapter]) -> str:
     """The name of the channel whose address the others link to; empty where no channel publishes posts."""
     if settings.office.canonical:
         return settings.office.canonical
-    return next((name for name, channel in channels.items() if channel.kind is Kind.POST), "")
+    return next((name for name, channel in channels.items() if makes_pages(channel)), "")
+
+
+def makes_pages(channel: AnyAdapter) -> bool:
+    """Whether what is published there can be linked to."""
+    return channel.kind is Kind.POST and channel.capabilities.pages
 
 
 def secrets(settings: Settings) -> list[str]:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from publisher import __version__, reference
+from docs.write import guides
+from publisher import __version__, reference, registry
 from publisher.alerts.cause import LATE
 from publisher.cli.main import parser
 from publisher.delivery import Patience
@@ -22,6 +23,37 @@ def test_readme__settings_tables() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     written = readme.partition("<!-- settings: made by make docs -->\n")[2].partition("<!-- /settings -->")[0]
     assert written.strip() == reference.settings_table()
+
+
+def test_readme__channels() -> None:
+    """What the README says of each service is what the page of its adapter says; ``make docs`` writes it."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    written = readme.partition("<!-- channels: made by make docs -->\n")[2].partition("<!-- /channels -->")[0]
+    assert written.strip() == guides()
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_channels__settings_exist(name: str) -> None:
+    """Every setting that the page of an adapter sets or names can be set."""
+    text = (ROOT / "docs" / "channels" / f"{name}.md").read_text(encoding="utf-8")
+    prefixes = re.findall(r"^ *([A-Z_]+)_ADAPTER=", text, re.MULTILINE)
+    assert prefixes, "The page shows no settings."
+    known = {field.upper() for field in registry.adapter(name).Settings.model_fields} | {"ADAPTER"}
+    pattern = rf"\b(?:{'|'.join(set(prefixes))})_([A-Z][A-Z_]+)\b"
+    assert set(re.findall(pattern, text)) <= known
+
+
+def test_templates__each_is_documented() -> None:
+    """docs/templates.md names every template."""
+    text = (ROOT / "docs" / "templates.md").read_text(encoding="utf-8")
+    parts = {
+        "article.html",
+        "words.html",
+        "frame.html",
+        "index.html",
+    }  # what the others are put together from
+    files = [p for p in (ROOT / "templates").rglob("*.*") if p.name not in parts]
+    assert [str(p) for p in files if p.name not in text] == []
 
 
 def test_deliveries__states() -> None:
@@ -54,7 +86,15 @@ def test_env_example__is_made_from_the_code() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "CHANGELOG.md", "docs/templates.md", "docs/deliveries.md", ".env.example"]
+    "name",
+    [
+        "README.md",
+        "CHANGELOG.md",
+        "docs/templates.md",
+        "docs/deliveries.md",
+        ".env.example",
+        *(f"docs/channels/{name}.md" for name in registry.names()),
+    ],
 )
 def test_docs__name_only_commands_that_exist(name: str) -> None:
     """Every ``publisher COMMAND`` in the documentation can be typed."""
@@ -65,10 +105,18 @@ def test_docs__name_only_commands_that_exist(name: str) -> None:
     assert named <= commands
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/templates.md", "docs/deliveries.md"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "README.md",
+        "docs/templates.md",
+        "docs/deliveries.md",
+        *(f"docs/channels/{name}.md" for name in registry.names()),
+    ],
+)
 def test_docs__links_lead_somewhere(name: str) -> None:
     """Every relative link in the documentation names a file that is there."""
-    text = (ROOT / name).read_text(encoding="utf-8")
+    text = re.sub(r"`[^`\n]+`", "", (ROOT / name).read_text(encoding="utf-8"))
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
         assert (ROOT / name).parent.joinpath(target).exists(), target
 

@@ -62,6 +62,19 @@ async def test_send__json_form_and_headers_arrive(client: HttpClient) -> None:
     assert answer["agent"]["content-type"] == "application/x-www-form-urlencoded"
 
 
+@pytest.mark.parametrize("content", ['{"t": "你\\u597d"}\r\n'.encode(), b"\x00\xff\x80", b""], ids=repr)
+async def test_send__bytes_arrive_as_they_are(
+    server: LoopbackServer, client: HttpClient, content: bytes
+) -> None:
+    """A body given as bytes is not written anew: what is signed over it holds. Its type is the caller's to name."""
+    server.inject(Answer(Response(204)))
+    await client.send(
+        "POST", "/a", content=content, headers={"Content-Type": "application/json"}, creates=True
+    )
+    (request,) = server.requests
+    assert (request.body, request.headers["content-type"]) == (content, "application/json")
+
+
 AMBIGUOUS: list[Fault] = [
     Cut(At.CONNECTED), Cut(At.READ), Cut(At.ACTED), Truncated(5), Raw(b"SSH-2.0-OpenSSH\r\n"), Raw(b"HTTP/1.1 200 OK\r\n"), Raw(b""),
 ]  # fmt: skip

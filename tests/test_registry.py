@@ -73,3 +73,17 @@ def test_incomplete_adapter__is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     for name, says in (("half", "is none"), ("none", "cannot be loaded")):
         with pytest.raises(SettingsError, match=says):
             registry.adapter(name)
+
+
+def test_canonical__makes_pages(tmp_path: Path) -> None:
+    """A channel whose posts have no address is not the one the others link to, even where it comes first."""
+    secret = "whsec_" + "A" * 44
+    env = tmp_path / ".env"
+    env.write_text(
+        "PUBLISHER_CHANNELS=inhouse,site\n"
+        f"INHOUSE_ADAPTER=webhook\nINHOUSE_URL=https://intranet.example.org/hook\nINHOUSE_SECRET={secret}\n"
+        "SITE_ADAPTER=static_site\nSITE_FOLDER=site\nSITE_URL=https://www.example.org/\n"
+    )
+    env.chmod(0o600)
+    loaded = settings.load(env, {})
+    assert registry.canonical(loaded, registry.build(loaded)) == "site"

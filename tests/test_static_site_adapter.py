@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hashlib
 import json
 import os
 import subprocess
@@ -18,11 +19,21 @@ import html5lib
 import pytest
 from pydantic import ValidationError
 
-from channels.static_site import StaticSiteAdapter, StaticSiteSettings
+from channels.static_site import SitePayload, StaticSiteAdapter, StaticSiteSettings
 from channels.static_site.folder import Folder
 from publisher import clock
-from publisher.announcement import Bilingual, Language
-from publisher.channel import Layout, Links, Outcome, OutcomeUnknown, SignInFailed, Unavailable, Unsupported
+from publisher.announcement import Bilingual, Language, Revision
+from publisher.channel import (
+    Layout,
+    Links,
+    Outcome,
+    OutcomeUnknown,
+    Picture,
+    PictureFormat,
+    SignInFailed,
+    Unavailable,
+    Unsupported,
+)
 from publisher.render import links
 from publisher.render.variant import Edition, render_all
 
@@ -75,6 +86,7 @@ async def test_publish__writes_the_whole_site(tmp_path, lecture):
         *(f"{scope}2026-0042/{name}" for scope in ("", "zh/", "en/") for name in ("index.html", "event.ics")),
         *("index.html", "zh/index.html", "en/index.html", "site.css", "sitemap.xml"),
         *(f"{code}/feed.{kind}" for code in ("zh", "en") for kind in ("xml", "json")),
+        *("calendar.ics", "zh/calendar.ics", "en/calendar.ics"),
         "_data/2026-0042.json",
     }
     assert not [path for path, data in visible(tmp_path).items() if b"link.publisher.invalid" in data]
@@ -362,7 +374,7 @@ PREPARE = """
 import asyncio, os, shutil, signal, sys
 from datetime import date
 from pathlib import Path
-from channels.static_site import StaticSiteAdapter, StaticSiteSettings
+from channels.static_site import SitePayload, StaticSiteAdapter, StaticSiteSettings
 from publisher.announcement import Bilingual, Passage, Revision
 from publisher.render import links
 from publisher.render.variant import Edition, render_all
@@ -461,6 +473,8 @@ def whole(path: str, data: bytes) -> None:
         ElementTree.fromstring(data)
     elif path.endswith(".html"):
         assert data.rstrip().endswith(b"</html>")
+    elif path.endswith(".ics"):
+        assert data.endswith(b"END:VCALENDAR\r\n")
     else:
         assert path == "site.css" and data.rstrip().endswith(b"}")
 
@@ -470,3 +484,41 @@ def test_languages__are_in_the_order_of_the_channel(tmp_path):
     site = adapter(tmp_path, languages="en,zh", layout="separate")
     assert site.settings.languages == (Language.EN, Language.ZH)
     assert site.links("2026-0042").both == site.links("2026-0042").en
+
+
+# --- pictures -----------------------------------------------------------------------------------------
+
+
+def _picture(seed: int) -> Picture:
+    data = b"picture %d" % seed
+    digest = hashlib.sha256(data).hexdigest()
+    return Picture(digest, PictureFormat.JPEG, 640, 480, Bilingual("图", "A picture"), data)
+
+
+async def test_pictures__shown_once_and_gone_with_their_last_page(tmp_path: Path, visit: Revision) -> None:
+    """A picture of two announcements is one file; it stays while one of them is out, and a stranger's file always."""
+    site = StaticSiteAdapter(
+        "site", StaticSiteSettings(folder=tmp_path / "site", url="https://www.example.org/news/")
+    )
+    shared, own = _picture(1), _picture(2)
+    folder = tmp_path / "site" / "pictures"
+
+    def payload(key: str, *pictures: Picture) -> SitePayload:
+        (variant,) = render_all(visit, Edition(key, 1, date(2026, 9, 20)), site)
+        shown = "".join(f'<img src="{links.picture(p.name)}">' for p in pictures).encode()
+        body = replace(variant.parts["body_zh"], data=shown)
+        sealed = replace(variant, parts={**variant.parts, "body_zh": body}, pictures=pictures)
+        return site.prepare(links.fill(sealed, site.links(key)))
+
+    one, two = payload("2026-0001", shared, own), payload("2026-0002", shared)
+    first, second = await site.publish(one, "a"), await site.publish(two, "b")
+    assert {p.name for p in folder.iterdir()} == {shared.name, own.name}
+    assert f"https://www.example.org/news/pictures/{own.name}" in one.record.content["zh"]
+    (folder / "stranger.jpg").write_bytes(b"not ours")
+    await site.retract(first)
+    assert {p.name for p in folder.iterdir()} == {shared.name, "stranger.jpg"}
+    assert await site.find("b", two)
+    await site.update(second, payload("2026-0002", own))
+    assert {p.name for p in folder.iterdir()} == {own.name, "stranger.jpg"}
+    await site.retract(second)
+    assert {p.name for p in folder.iterdir()} == {"stranger.jpg"}

@@ -47,7 +47,7 @@ def test_uid__is_one_for_all_languages_and_revisions(lecture):
         written(replace(lecture, tags=lecture.tags), number=2),
     ]
     assert len({line for file in files for line in lines(file) if line.startswith("UID:")}) == 1
-    assert "SEQUENCE:0" in lines(files[0]) and "SEQUENCE:1" in lines(files[2])
+    assert "SEQUENCE:0" in lines(files[0]) and "SEQUENCE:2" in lines(files[2])
 
 
 def test_text__is_escaped(lecture):

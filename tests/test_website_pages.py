@@ -120,7 +120,8 @@ def test_page__leads_to_pages_that_exist(layout, languages, lecture, edition):
     files |= {
         "index.html",
         "site.css",
-        *(f"{c}/{n}" for c in languages for n in ("index.html", "feed.xml", "feed.json")),
+        "calendar.ics",
+        *(f"{c}/{n}" for c in languages for n in ("index.html", "feed.xml", "feed.json", "calendar.ics")),
     }
     for path in (path for path in list(files) if path.endswith(f"{edition.key}/index.html")):
         text = next(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,7 +20,7 @@ from channels.static_site import folder as disk
 from channels.static_site import payload as content
 from channels.static_site.folder import Folder
 from channels.static_site.pages import SITEMAP, Site
-from channels.static_site.payload import CALENDAR, SitePayload, page_folder
+from channels.static_site.payload import CALENDAR, PICTURES, SitePayload, page_folder
 from channels.static_site.record import Record, merged
 from publisher import clock
 from publisher.announcement import Language
@@ -44,6 +45,8 @@ from publisher.errors import PublisherError
 from publisher.render import calendar
 from publisher.render.links import normalise
 
+_OURS = re.compile(r"[0-9a-f]{20}\.(jpg|png|webp)")
+"""The names of pictures that we made; anything else in their folder is somebody else's."""
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -65,7 +68,7 @@ class StaticSiteSettings(ChannelSettings):
 
 
 class StaticSiteAdapter(Adapter[StaticSiteSettings, SitePayload]):
-    """Writes pages, index, feeds and sitemap into a folder; every file appears whole."""
+    """Writes pages, index, feeds, calendars and sitemap into a folder; every file appears whole."""
 
     title = "a website in a folder, served by any web server"
     kind = Kind.POST
@@ -112,7 +115,7 @@ class StaticSiteAdapter(Adapter[StaticSiteSettings, SitePayload]):
     def _check(self) -> None:
         with self._named():
             self._folder.probe()
-            self._site.files(merged(self._records().values()))
+            self._site.files(list(self._records().values()))
 
     def prepare(self, variant: Variant) -> SitePayload:
         """The files. Refuses what no page may carry, and a page whose own address is not known."""
@@ -162,7 +165,7 @@ class StaticSiteAdapter(Adapter[StaticSiteSettings, SitePayload]):
             records = self._records()
             path, record = self._named_by(receipt, records)
             moment = clock.now()
-            record = replace(record, withdrawn=record.withdrawn or _stamp(moment))
+            record = record.taken_back(_stamp(moment))
             files = {
                 f"{page}index.html": self._site.notice(record, scope) for scope, page in record.pages.items()
             }
@@ -175,10 +178,11 @@ class StaticSiteAdapter(Adapter[StaticSiteSettings, SitePayload]):
     ) -> None:
         """Writes an announcement's files, its record at ``path``, and the lists that follow from all records."""
         records[path] = record
-        lists = self._site.files(merged(records.values()))
+        lists = self._site.files(list(records.values()))
         staged = self._folder.stage({**files, path: record.to_json(), **lists})
         try:
             disk.show(staged)
+            self._folder.keep_only(PICTURES, _OURS, {name for r in records.values() for name in r.shown})
         except OSError as error:
             raise OutcomeUnknown(f"{self.channel} stopped half-way: {_reason(error)}.") from error
 

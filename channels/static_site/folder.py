@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,6 +60,16 @@ class Folder:
                 temporary.unlink(missing_ok=True)
             raise
         return staged
+
+    def keep_only(self, folder: str, ours: re.Pattern[str], wanted: Collection[str]) -> None:
+        """Deletes the files of ``folder`` whose name is one of ``ours`` and whose path is not ``wanted``.
+
+        Only under :meth:`lock`. Raises ``OSError``.
+        """
+        place = self.root / folder
+        for path in place.iterdir() if place.is_dir() else ():
+            if ours.fullmatch(path.name) and f"{folder}/{path.name}" not in wanted:
+                path.unlink(missing_ok=True)
 
     def probe(self) -> None:
         """Makes the folder and writes to it, leaving nothing. Raises ``OSError``."""

@@ -12,6 +12,7 @@ from channels.static_site.pages import identity
 from channels.static_site.record import Record
 from publisher.announcement import KEY, Language
 from publisher.channel import Layout, Payload, Unsupported, Variant
+from publisher.render.calendar import refolded, sequence
 from publisher.render.links import mentions_token, place
 
 CALENDAR = "event.ics"
@@ -57,7 +58,7 @@ def build(variant: Variant, base: str) -> SitePayload:
     for scope, suffix in parts.items():
         place = page_folder(variant.key, scope)
         if calendar := variant.parts[f"calendar{suffix}"].data:
-            files[f"{place}{CALENDAR}"] = calendar
+            files[f"{place}{CALENDAR}"] = refolded(calendar.decode()).encode()
         files[f"{place}index.html"] = variant.parts[f"page{suffix}"].data
     separate = variant.facts["layout"] == Layout.SEPARATE
     name = f"{variant.key}-{variant.scope}" if separate else variant.key
@@ -95,5 +96,7 @@ def _record(variant: Variant, base: str, parts: Mapping[str, str], files: Mappin
         pages={scope: page_folder(variant.key, scope) for scope in parts},
         content={code: variant.text(f"body{suffix}") for code, suffix in own.items()},
         ids={code: identity(f"{base}{variant.key}/{code}") for code in own},
+        sequence=sequence(variant.revision),
+        image=f"{base}{PICTURES}/{variant.pictures[0].name}" if variant.pictures else "",
         sha256={path: hashlib.sha256(data).hexdigest() for path, data in files.items()},
     )

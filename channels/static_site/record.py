@@ -1,4 +1,4 @@
-"""What the site remembers of an announcement: enough to rebuild the index, the feeds and the sitemap."""
+"""What the site remembers of an announcement: enough to rebuild the index, the feeds, the calendars and the sitemap."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 from publisher.announcement import Language
+from publisher.render.calendar import sequence
 from publisher.render.dates import Day
 
 
@@ -19,7 +20,8 @@ class Record:
     ``pages`` are the relative folders of its pages by scope (``zh``, ``en``, ``both``), with a slash at the end;
     ``content`` its article and ``ids`` its Atom ids by language; ``sha256`` the pages' hashes by path.
     ``published``, ``updated`` and ``withdrawn`` (empty while it is out) are UTC, in ISO 8601; ``event`` is as in a
-    variant's facts.
+    variant's facts, ``former_event`` the one that a correction took away. ``sequence`` is higher at every change a
+    calendar must see. ``image`` is the full address of its leading picture, empty without one.
     """
 
     key: str
@@ -36,6 +38,14 @@ class Record:
     ids: Mapping[str, str]
     sha256: Mapping[str, str]
     withdrawn: str = ""
+    sequence: int = 0
+    former_event: Mapping[str, Any] | None = None
+    image: str = ""
+
+    @property
+    def changed(self) -> str:
+        """When it was last changed or withdrawn."""
+        return max(self.updated, self.withdrawn)
 
     @property
     def year(self) -> str:
@@ -52,6 +62,11 @@ class Record:
         both = self.pages.get("both", "") if len(shown) > 1 else ""
         return both or self.pages.get(language, "")
 
+    @property
+    def shown(self) -> frozenset[str]:
+        """The paths of what people can see of it; none once it is withdrawn."""
+        return frozenset() if self.withdrawn else frozenset(self.sha256)
+
     def to_json(self) -> bytes:
         """The file's bytes."""
         return json.dumps(asdict(self), ensure_ascii=False, indent=1, sort_keys=True).encode()
@@ -59,7 +74,10 @@ class Record:
     @classmethod
     def from_json(cls, data: bytes) -> Record:
         """The record that :meth:`to_json` wrote. Raises ``ValueError`` or ``TypeError`` for anything else."""
-        return cls(**json.loads(data))
+        known = json.loads(data)
+        # Records of earlier versions have none.
+        known.setdefault("sequence", sequence(known["revision"]) + bool(known.get("withdrawn")))
+        return cls(**known)
 
     def after(self, earlier: Record | None) -> Record:
         """This record with the first day and the ids of an ``earlier`` one, which never change."""
@@ -71,15 +89,26 @@ class Record:
             published=earlier.published,
             updated=earlier.updated if same else self.updated,
             ids={**self.ids, **earlier.ids},
+            sequence=earlier.sequence if same else max(self.sequence, earlier.sequence + 1),
+            former_event=None if self.event else earlier.event or earlier.former_event,
         )
+
+    def taken_back(self, moment: str) -> Record:
+        """This record withdrawn at ``moment``; one that is withdrawn already stays."""
+        if self.withdrawn:
+            return self
+        return replace(self, withdrawn=moment, sequence=self.sequence + 1)
 
 
 def merged(records: Iterable[Record]) -> list[Record]:
     """One entry an announcement that is out, newest first; where each language has its own post, they are joined."""
+    return joined(record for record in records if not record.withdrawn)
+
+
+def joined(records: Iterable[Record]) -> list[Record]:
+    """One entry an announcement, newest first."""
     entries: dict[str, Record] = {}
     for record in records:
-        if record.withdrawn:
-            continue
         other = entries.get(record.key)
         entries[record.key] = _joined(other, record) if other else record
     return sorted(entries.values(), key=lambda entry: (entry.published, entry.key), reverse=True)
@@ -94,4 +123,5 @@ def _joined(one: Record, two: Record) -> Record:
         content={**older.content, **newer.content},
         ids={**older.ids, **newer.ids},
         sha256={**older.sha256, **newer.sha256},
+        sequence=max(one.sequence, two.sequence),
     )

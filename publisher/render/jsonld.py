@@ -1,7 +1,8 @@
 """schema.org data of an announcement, one block a page.
 
 Sources: schema.org (NewsArticle, Event, ``inLanguage``); an Event has no translation property, so both pages
-name the same ``@id`` for it.
+name the same ``@id`` for it. A search engine shows an event only with name, start and location, and wants to read of
+one that is called off with its old start.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from typing import Any
 
 from markupsafe import Markup as SafeHtml
 
-from publisher.announcement import Language, Revision
+from publisher.announcement import NO_TEXT, Bilingual, Language, Revision
 from publisher.render.house import House
-from publisher.render.links import TOKENS
+from publisher.render.links import TOKENS, web_address
+
+_SCHEMA = "https://schema.org"
+Thing = dict[str, Any]
 
 
-def script(data: dict[str, Any]) -> SafeHtml:
+def script(data: Thing) -> SafeHtml:
     """``data`` for a ``<script type="application/ld+json">``: no character can end the element."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     text = text.replace("/", "\\/").replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
@@ -30,61 +34,136 @@ def graph(
     date: str,
     times: tuple[str, str] | None,
     channel_languages: tuple[Language, ...] = tuple(Language),
-) -> dict[str, Any]:
+    *,
+    about: Bilingual = NO_TEXT,
+    changed: str = "",
+    images: tuple[str, ...] = (),
+) -> Thing:
     """NewsArticle, and Event where there is one, for a page in ``languages``.
 
     ``date`` is YYYY-MM-DD; ``times`` are start and end of the event in ISO 8601 with offset, end may be empty.
-    A translation is named only where its language is among ``channel_languages``.
+    ``about`` is the excerpt, ``changed`` the moment of a correction in ISO 8601, ``images`` the pictures' full
+    addresses, the leading one first. A translation is named only where its language is among ``channel_languages``.
     """
     scope = str(languages[0]) if len(languages) == 1 else "both"
-    tags = [house.tag(code) for code in languages]
-    in_language: str | list[str] = tags[0] if len(tags) == 1 else tags
-    headline = [revision.title[code] for code in languages if revision.title[code]]
-    article: dict[str, Any] = {
-        "@type": "NewsArticle",
-        "@id": f"{TOKENS[scope]}#article",
-        "url": TOKENS[scope],
-        "headline": headline[0] if headline else "",
-        "inLanguage": in_language,
-        "datePublished": date,
-        "publisher": {"@type": "Organization", "name": house.name[languages[0]]},
-    }
-    if len(headline) > 1:
-        article["alternativeHeadline"] = headline[1]
+    shared = _filled(
+        description=" ".join(about[code] for code in languages if about[code]),
+        inLanguage=_one_or_all([house.tag(code) for code in languages]),
+        keywords=list(dict.fromkeys(tag for code in languages for tag in revision.tags[code])),
+        image=list(images),
+    )
+    things = [{**_article(revision, languages, house, scope, date, changed), **shared}]
+    if revision.event and times:
+        things[0]["about"] = {"@id": f"{TOKENS['both']}#event"}
+        link = web_address(revision.event.link)
+        event = _event(revision.title, languages, revision.event.place, link, times)
+        event["@id"] = f"{TOKENS['both']}#event"
+        event["url"] = link or TOKENS[scope]
+        event["mainEntityOfPage"] = TOKENS[scope]
+        event["organizer"] = _one_or_all(_organizers(revision, languages, house))
+        things.append({**event, **shared})
     other = languages[0].other
     if scope != "both" and other in channel_languages:
-        article["workTranslation"] = {"@id": f"{TOKENS[other]}#article"}
-    things = [article]
-    if revision.event and times:
-        article["about"] = {"@id": f"{TOKENS['both']}#event"}
-        things.append(_event(revision, languages, house, times, in_language))
-    return {"@context": "https://schema.org", "@graph": things}
+        things[0]["workTranslation"] = {"@id": f"{TOKENS[other]}#article"}
+    return {"@context": _SCHEMA, "@graph": things}
+
+
+def called_off(
+    title: Bilingual,
+    place: Bilingual,
+    link: str,
+    times: tuple[str, str],
+    addresses: tuple[str, str],
+    languages: tuple[Language, ...],
+    house: House,
+) -> Thing:
+    """The Event of an announcement that was withdrawn, for the notice in its place, with its old hours.
+
+    ``addresses`` are the one its pages name it by, and the notice's own.
+    """
+    event = _event(title, languages, place, web_address(link), times)
+    event["@id"], event["url"] = f"{addresses[0]}#event", addresses[1]
+    event["eventStatus"] = f"{_SCHEMA}/EventCancelled"
+    event["inLanguage"] = _one_or_all([house.tag(code) for code in languages])
+    event["organizer"] = _office(house, languages)
+    return {"@context": _SCHEMA, "@graph": [event]}
+
+
+def _article(
+    revision: Revision, languages: tuple[Language, ...], house: House, scope: str, date: str, changed: str
+) -> Thing:
+    titles = _texts(revision.title, languages)
+    office = _office(house, languages)
+    return _filled(
+        **{"@type": "NewsArticle", "@id": f"{TOKENS[scope]}#article"},
+        url=TOKENS[scope],
+        mainEntityOfPage=TOKENS[scope],
+        headline=titles[0] if titles else "",
+        alternativeHeadline=titles[1] if len(titles) > 1 else "",
+        datePublished=date,
+        dateModified=changed,
+        author=office,
+        publisher=office,
+        isPartOf={"@type": "WebSite", "name": office["name"]},
+    )
 
 
 def _event(
-    revision: Revision,
-    languages: tuple[Language, ...],
-    house: House,
-    times: tuple[str, str],
-    in_language: str | list[str],
-) -> dict[str, Any]:
-    event = revision.event
-    assert event is not None
-    first = languages[0]
-    place = event.place[first] or event.place[first.other]
-    thing: dict[str, Any] = {
-        "@type": "Event",
-        "@id": f"{TOKENS['both']}#event",
-        "name": revision.title[first],
-        "inLanguage": in_language,
-        "startDate": times[0],
-        "eventStatus": "https://schema.org/EventScheduled",
-        "organizer": {"@type": "Organization", "name": house.name[first]},
-        "url": event.link or TOKENS[str(first) if len(languages) == 1 else "both"],
-    }
-    if times[1]:
-        thing["endDate"] = times[1]
-    if place:
-        thing["eventAttendanceMode"] = "https://schema.org/OfflineEventAttendanceMode"
-        thing["location"] = {"@type": "Place", "name": place, "address": place}
-    return thing
+    title: Bilingual, languages: tuple[Language, ...], place: Bilingual, link: str, times: tuple[str, str]
+) -> Thing:
+    """What an event is by itself; without a place and with a ``link`` it is online."""
+    where = _named(place, languages)
+    location: Thing = {}
+    if where:
+        location = {"@type": "Place", "name": where, "address": where}
+    elif link:
+        location = {"@type": "VirtualLocation", "url": link}
+    mode = "Offline" if where else "Online" if link else ""
+    return _filled(
+        **{"@type": "Event"},
+        name=_named(title, languages),
+        startDate=times[0],
+        endDate=times[1],
+        eventStatus=f"{_SCHEMA}/EventScheduled",
+        eventAttendanceMode=f"{_SCHEMA}/{mode}EventAttendanceMode" if mode else "",
+        location=location,
+    )
+
+
+def _office(house: House, languages: tuple[Language, ...]) -> Thing:
+    return _filled(
+        **{"@type": "Organization"},
+        name=_named(house.name, languages),
+        address=_named(house.address, languages),
+        email=house.email,
+    )
+
+
+def _organizers(revision: Revision, languages: tuple[Language, ...], house: House) -> list[Thing]:
+    """The office, and the organisations that the announcement names beside it."""
+    ours = {house.name.zh, house.name.en} - {""}
+    named = [o for o in revision.organisations if o and not ours & {o.zh, o.en}]
+    return [
+        _office(house, languages),
+        *({"@type": "Organization", "name": _named(o, languages)} for o in named),
+    ]
+
+
+def _texts(value: Bilingual, languages: tuple[Language, ...]) -> list[str]:
+    """The texts in ``languages``, else the one in the other."""
+    return [value[code] for code in languages if value[code]] or [
+        text for text in (value.zh, value.en) if text
+    ]
+
+
+def _named(value: Bilingual, languages: tuple[Language, ...]) -> str:
+    return next(iter(_texts(value, languages)), "")
+
+
+def _one_or_all(values: list[Any]) -> Any:
+    return values[0] if len(values) == 1 else values
+
+
+def _filled(**values: Any) -> Thing:
+    """What has a value: schema.org knows no empty ones."""
+    return {name: value for name, value in values.items() if value}

@@ -58,6 +58,14 @@ def normalise(url: str) -> str:
     return quote(url, safe="%/:=&?~#+!$,;@()*[]-._")
 
 
+def web_address(url: str) -> str:
+    """``url`` as :func:`normalise` writes it, empty where it is no web address."""
+    try:
+        return normalise(url)
+    except ValueError:
+        return ""
+
+
 def needs_link(variant: Variant) -> bool:
     """Whether any part of the variant carries the canonical link."""
     return any(_TOKEN.search(part.text) for part in variant.parts.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -75,12 +75,14 @@ class PassageView:
 class Edition:
     """What is rendered besides the content: the announcement's key, the revision's number and its date.
 
-    ``dated`` is the day printed on the post: the planned day of publication, else the day of approval.
+    ``dated`` is the day printed on the post: the planned day of publication, else the day of approval. ``written`` is
+    the moment of the rendering, with its zone; ``None`` where that does not matter.
     """
 
     key: str
     revision: int
     dated: date
+    written: datetime | None = None
 
 
 def scopes(settings_languages: tuple[Language, ...], layout: Layout) -> tuple[tuple[Language, ...], ...]:
@@ -201,10 +203,34 @@ def context_of(
         "link": {**links.TOKENS, "calendar": links.CALENDAR, "sibling": links.SIBLING},
         "house": house,
         "jsonld": jsonld.script(
-            jsonld.graph(revision, languages, house, edition.dated.isoformat(), times, channel_languages)
+            jsonld.graph(
+                revision,
+                languages,
+                house,
+                edition.dated.isoformat(),
+                times,
+                channel_languages,
+                about=excerpt(revision),
+                changed=_changed(edition),
+                images=tuple(view.address for _, view in shown),
+            )
         ),
-        "calendar": calendar.write(revision, edition.key, edition.revision, edition.dated, languages, house),
+        "calendar": calendar.write(
+            revision,
+            edition.key,
+            edition.revision,
+            edition.written or edition.dated,
+            languages,
+            house,
+            excerpt(revision),
+        ),
     }
+
+
+def _changed(edition: Edition) -> str:
+    """When a correction was made, in ISO 8601; empty for what has not been out before, as far as one can see."""
+    made = edition.written
+    return made.isoformat() if edition.revision > 1 and made and made.date() > edition.dated else ""
 
 
 def _views(shown: _Shown) -> tuple[tuple[int, PictureView], ...]:

@@ -118,9 +118,10 @@ class Late:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """This answer instead of the handler's, which does not act."""
+    """This answer instead of the handler's, which does not act; or does, where it says so by ``acted``."""
 
     response: Response
+    acted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

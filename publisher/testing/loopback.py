@@ -142,7 +142,7 @@ class LoopbackServer:
             await _break(fault, reader, writer)
         elif isinstance(fault, Raw):
             await _send_raw(fault, writer)
-        elif isinstance(fault, Answer):
+        elif isinstance(fault, Answer) and not fault.acted:
             await self._answer(connection, reader, writer, fault.response, None)
         else:
             if isinstance(fault, Late):
@@ -178,6 +178,8 @@ class LoopbackServer:
         response: Response,
         fault: Fault | None,
     ) -> None:
+        if isinstance(fault, Answer):
+            response = fault.response
         if isinstance(fault, Echo):
             response = _repeating(response, fault.text)
         size = 1 << 40 if isinstance(fault, Endless) else len(response.body)

@@ -82,6 +82,8 @@ class Office:
             process.terminate()
             process.wait(30)
             reader.join()
+            assert process.stdout is not None
+            process.stdout.close()
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
