@@ -470,3 +470,26 @@ async def test_check__reads_every_kind_of_configuration(tmp_path: Path, name: st
     (tmp_path / name).write_text("{ [")
     with pytest.raises(SignInFailed, match="cannot be read"):
         await website(tmp_path).check()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "fatal: unable to access 'https://user:s3cret@host/x.git/': gone",
+        "fatal: could not read Password for 'https://s3cret@host': no",
+        "remote: https://user:s3cret@with@sign@host/",
+        "remote: your token s3cret-token is void",
+    ],
+)
+def test_git__what_it_says_is_scrubbed(tmp_path: Path, said: str) -> None:
+    """What stands before the @ of an address goes, and the clone's own tokens wherever they stand."""
+    assert "s3cret" not in Git(tmp_path, 1, ("s3cret-token",)).scrubbed(said)
+
+
+async def test_push__the_clones_token_is_known(clone: Clone) -> None:
+    """A hook that repeats the token of the remote's address does not bring it into an error."""
+    git(clone.folder, "config", "remote.origin.pushurl", "ssh://git:policy@git.example.org/site.git")
+    site = website(clone.folder, git="push")
+    clone.plan("ok", "refuse")
+    with pytest.raises(Rejected, match=r"say that \(… 7\)"):
+        await site.publish(payload(site), "k")
