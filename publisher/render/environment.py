@@ -14,7 +14,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from publisher import assets
 from publisher.errors import TemplateError
-from publisher.render import plaintext
+from publisher.render import markdown, plaintext
 from publisher.render.tags import hashtags
 
 
@@ -52,6 +52,9 @@ def _environment(folders: tuple[Path, ...]) -> ImmutableSandboxedEnvironment:
         cache_size=200,
     )
     made.filters["hashtags"] = hashtags
+    made.filters["in_markdown"] = markdown.in_line
+    made.filters["in_alt"] = markdown.in_alt
+    made.filters["markdown_address"] = markdown.address
     made.filters["wrapped"] = plaintext.wrapped
     return made
 

@@ -29,7 +29,7 @@ from publisher.channel import (
     Variant,
 )
 from publisher.errors import PublisherError
-from publisher.render import calendar, dates, html, inline, jsonld, links, summary
+from publisher.render import calendar, dates, html, inline, jsonld, links, markdown, summary
 from publisher.render import house as house_style
 from publisher.render.environment import render
 from publisher.render.house import House
@@ -55,7 +55,7 @@ class PictureView:
 
 @dataclass(frozen=True, slots=True)
 class PassageView:
-    """A passage as a template sees it: clean HTML in ``zh``/``en``, plain text in ``text``.
+    """A passage as a template sees it: clean HTML in ``zh``/``en``, plain text in ``text``, Markdown in ``markdown``.
 
     ``pictures`` are those that follow it; the leading one is nobody's.
     """
@@ -64,6 +64,7 @@ class PassageView:
     level: int
     html: Mapping[Language, SafeHtml]
     text: Bilingual
+    markdown: Bilingual
     pictures: tuple[PictureView, ...] = ()
 
     def __getitem__(self, language: Language | str) -> SafeHtml:
@@ -259,6 +260,7 @@ def _passage(
         level=passage.level,
         html={code: html.to_html(passage, code, revision.markup) for code in languages},
         text=Bilingual(*(html.to_text(passage, code, revision.markup) for code in Language)),
+        markdown=Bilingual(*(markdown.to_markdown(passage, code, revision.markup) for code in Language)),
         pictures=following,
     )
 
