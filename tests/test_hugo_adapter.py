@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -31,6 +32,8 @@ from publisher.channel import (
 from publisher.render import links
 from publisher.render.variant import Edition, render_all
 from publisher.testing import sample
+from publisher.testing.exchange import Request, Response
+from publisher.testing.loopback import LoopbackServer
 from tests.hugo_clone import Clone, git, make_site
 
 URL = "https://www.example.org/"
@@ -493,3 +496,53 @@ async def test_push__the_clones_token_is_known(clone: Clone) -> None:
     clone.plan("ok", "refuse")
     with pytest.raises(Rejected, match=r"say that \(… 7\)"):
         await site.publish(payload(site), "k")
+
+
+# --- Live or not --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def served() -> Iterator[tuple[LoopbackServer, dict[str, bytes]]]:
+    """A web server, and what it serves, by path."""
+    files: dict[str, bytes] = {}
+
+    async def serve(request: Request) -> Response:
+        found = files.get(request.path)
+        return Response(404, b"not here") if found is None else Response(200, found)
+
+    server = LoopbackServer(serve)
+    server.start()
+    yield server, files
+    server.stop()
+
+
+async def test_confirm__once_every_page_of_this_revision_is_served(
+    tmp_path: Path, served: tuple[LoopbackServer, dict[str, bytes]]
+) -> None:
+    """Nothing there, an older revision, or one language alone is not live; all of this revision is."""
+    server, files = served
+    site = website(make_site(tmp_path), url=f"{server.url}/")
+    old, new = payload(site), payload(site, 2)
+    receipt = await site.publish(new, "k")
+    assert receipt.outcome is Outcome.ACCEPTED
+    seen = []
+    for shown in (
+        {}, old.marks, dict([*old.marks.items(), *list(new.marks.items())[:1]]), new.marks,
+    ):  # fmt: skip
+        files.clear()
+        files |= {address.removeprefix(server.url): data for address, data in shown.items()}
+        found = await site.confirm(receipt, new)
+        assert (found.id, found.links) == (receipt.id, receipt.links)
+        seen.append(found.outcome)
+    assert seen == [Outcome.ACCEPTED] * 3 + [Outcome.CONFIRMED]
+    server.stop()
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        await site.confirm(receipt, new)
+
+
+def test_confirm__only_where_the_site_can_be_looked_at(tmp_path: Path) -> None:
+    """A site out of reach is not looked at; one by plain http is refused, unless nobody is to look."""
+    assert website(tmp_path).can_confirm and not website(tmp_path, look="no").can_confirm
+    with pytest.raises(ValidationError, match="set look to no"):
+        website(tmp_path, url="http://www.example.org/")
+    assert not website(tmp_path, url="http://www.example.org/", look=False).can_confirm

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import ClassVar
 
-from channels.hugo import bundle, front_matter, site_config
+from channels.hugo import bundle, front_matter, live, site_config
 from channels.hugo.bundle import BundlePayload, Post
 from channels.hugo.repository import Changes, Repository
 from channels.hugo.settings import Git, HugoSettings, Retraction
@@ -93,12 +94,26 @@ class HugoAdapter(Adapter[HugoSettings, BundlePayload]):
         there = await asyncio.to_thread(lambda: self._shelf().read(_folders(payload.post)))
         return self._receipt(payload.post) if not _missing(payload, there) else None
 
+    @property
+    def can_confirm(self) -> bool:
+        """Unless the site is out of this machine's reach."""
+        return self.settings.look
+
+    async def confirm(self, receipt: Receipt, payload: BundlePayload) -> Receipt:
+        """*Confirmed* once every page of this revision is served.
+
+        Raises :class:`Unavailable` for a site that cannot be asked.
+        """
+        if await live.missing(payload.marks):
+            return receipt
+        return replace(receipt, outcome=Outcome.CONFIRMED, at=clock.now())
+
     async def _apply(self, post: Post, change: Change, message: str) -> Receipt:
         commit = await asyncio.to_thread(lambda: self._shelf().apply(change, _folders(post), message))
         return self._receipt(post, commit)
 
     def _receipt(self, post: Post, commit: str = "") -> Receipt:
-        """Accepted only: the site has yet to be built."""
+        """Accepted only: the site has yet to be built, and is then seen by :meth:`confirm`."""
         return Receipt(Outcome.ACCEPTED, post.id, self.links(post.key), commit[:12], clock.now())
 
     def _named(self, receipt: Receipt) -> Post:

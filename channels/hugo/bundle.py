@@ -25,6 +25,9 @@ from publisher.render.markdown import escape, is_sound
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 
 
+_MARK = ("announcement", ".json")
+
+
 @dataclass(frozen=True)
 class Post:
     """One post of this channel: an announcement in these languages, and the folders its files are in.
@@ -52,11 +55,15 @@ class Post:
 
 @dataclass(frozen=True)
 class BundlePayload(Payload):
-    """What one variant writes: ``files`` by relative path, the pages last, and ``subject`` for the commit."""
+    """What one variant writes: ``files`` by relative path, the pages last, and ``subject`` for the commit.
+
+    ``marks`` is what is served, by address, once this revision is live.
+    """
 
     post: Post
     files: Mapping[str, bytes]
     subject: str
+    marks: Mapping[str, bytes]
 
     def over(self, there: Mapping[str, bytes]) -> dict[str, bytes]:
         """The files as they are written where the files ``there`` are: pages keep their first day."""
@@ -102,12 +109,14 @@ def build(variant: Variant, settings: HugoSettings) -> BundlePayload:
     made = post(settings, variant.key, variant.languages)
     pages: dict[str, bytes] = {}
     beside: dict[str, bytes] = {}
+    marks: dict[str, bytes] = {}
     for code in variant.languages:
         page = _Page(variant, settings, code)
         beside |= {f"{made.folders[code]}/{name}": data for name, data in page.beside().items()}
         pages[f"{made.folders[code]}/{page.name('index', '.md')}"] = page.text()
+        marks[settings.page(variant.key, code) + page.name(*_MARK)] = page.mark()
     title = next(filter(None, (variant.facts["title"][code] for code in reversed(variant.languages))), "")
-    return BundlePayload(made, {**beside, **pages}, _subject(variant, title))
+    return BundlePayload(made, {**beside, **pages}, _subject(variant, title), marks)
 
 
 def _subject(variant: Variant, title: str) -> str:
@@ -141,9 +150,13 @@ class _Page:
         files = {self._pictures()[picture.name]: picture.data for picture in self.variant.pictures}
         if calendar := self.part("calendar"):
             files[self.name("event", ".ics")] = calendar.encode()
-        mark = {"key": self.variant.key, "language": str(self.code), "revision": self.variant.revision}
-        files[self.name("announcement", ".json")] = (json.dumps(mark) + "\n").encode()
+        files[self.name(*_MARK)] = self.mark()
         return files
+
+    def mark(self) -> bytes:
+        """The file by which it is seen which revision is live."""
+        mark = {"key": self.variant.key, "language": str(self.code), "revision": self.variant.revision}
+        return (json.dumps(mark) + "\n").encode()
 
     def _pictures(self) -> dict[str, str]:
         """The file of each picture, by the picture's name."""

@@ -14,6 +14,7 @@ from publisher import clock
 from publisher.announcement import KEY, Language
 from publisher.channel import ChannelSettings, Unsupported
 from publisher.errors import UsageError
+from publisher.http import server_address
 from publisher.render.links import normalise
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
@@ -126,10 +127,27 @@ class HugoSettings(ChannelSettings):
     author_email: Annotated[str, AfterValidator(_line)] = Field(
         "announcements@localhost", min_length=1, description="e-mail address under which commits are made"
     )
+    look: bool = Field(
+        True,
+        description="yes: what links to a page waits until it is seen on the web; no: for a site that this machine "
+        "cannot reach",
+    )
     retraction: Retraction = Field(
         Retraction.DELETE, description="what taking a page back does: delete its files, or mark it as a draft"
     )
     timeout: float = Field(60.0, gt=0, le=600, description="longest wait for one call of git, in seconds")
+
+    @model_validator(mode="after")
+    def _is_looked_at_safely(self) -> Self:
+        split = urlsplit(self.url)
+        try:
+            server_address(f"{split.scheme}://{split.netloc}")
+        except ValueError:
+            if self.look:
+                raise ValueError(
+                    "a page is looked for by https:// only; set look to no, or url to https://"
+                ) from None
+        return self
 
     @model_validator(mode="after")
     def _pages_belong_to_the_site(self) -> Self:

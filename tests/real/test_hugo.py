@@ -17,6 +17,7 @@ from PIL import Image as Canvas
 
 from channels.hugo import HugoAdapter, HugoSettings
 from publisher.announcement import Bilingual, Image, Language, Markup, Passage, PassageKind, Revision
+from publisher.channel import Outcome
 from publisher.pictures import keep
 from publisher.render import links
 from publisher.render.html import to_html
@@ -115,6 +116,20 @@ async def test_build__pages_are_where_links_say(hugo: Hugo, lecture: Revision, l
         assert (path.parent / Path(calendar).name).read_bytes().startswith(b"BEGIN:VCALENDAR\r\n")
         mark = json.loads((path.parent / f"announcement.{code}.json").read_bytes())
         assert mark == {"key": KEY, "language": str(code), "revision": 1}
+
+
+async def test_confirm__seen_once_it_is_built(hugo: Hugo, lecture: Revision) -> None:
+    """A page that is written is only accepted; once Hugo has built the site and it is served, it is confirmed."""
+    address = f"{hugo.serve()}/"
+    hugo.build(base_url=address)
+    site = by_folder(hugo.site)
+    site = HugoAdapter("website", HugoSettings(**{**site.settings.model_dump(), "url": address}))
+    (variant,) = render_all(lecture, Edition(KEY, 1, date(2026, 9, 20)), site)
+    payload = site.prepare(links.fill(variant, site.links(KEY)))
+    receipt = await site.publish(payload, "k")
+    assert (await site.confirm(receipt, payload)).outcome is Outcome.ACCEPTED
+    hugo.build(base_url=address)
+    assert (await site.confirm(receipt, payload)).outcome is Outcome.CONFIRMED
 
 
 async def test_build__a_retracted_page_is_gone(hugo: Hugo, lecture: Revision) -> None:
