@@ -95,7 +95,7 @@ _SHOWN = """article => {
         text: text.innerText,
         languages: [...new Set([...text.querySelectorAll('[lang]'), text].map(one => one.lang).filter(Boolean))],
         wide: document.documentElement.scrollWidth > innerWidth + 1,
-        calendar: [...text.querySelectorAll('a[href$=".ics"]')].map(one => one.href),
+        calendar: [...text.querySelectorAll('a[href*=".ics"]')].map(one => one.href),
     };
 }"""
 _LOADED = "Array.from(document.images).every(one => one.complete)"
