@@ -107,17 +107,17 @@ def _look(browser: Browser, nu: Nu, office: Office, server: str) -> Callable[[st
 
     def look(address: str, name: str) -> None:
         for width in (WIDE, NARROW):
-            shown, images = browser.look(
+            picture = Path(PICTURES) / f"{server}-{name}-{width}.png" if PICTURES else None
+            shown, images, _ = browser.look(
                 address,
-                lambda page: (
+                lambda page, path=picture: (
                     page.evaluate(_SHOWN),
                     page.wait_for_function(_LOADED) and page.evaluate(_IMAGES),
+                    path and page.screenshot(path=path, full_page=True),
                 ),
                 width,
             )
             assert set(shown["languages"]) == {"zh-Hans", "en"} and not shown["wide"], (name, width, shown)
-            if PICTURES:
-                browser.screenshot(address, Path(PICTURES) / f"{server}-{name}-{width}.png", width)
             if name == "visit":
                 continue
             assert ("Doors open at 2:30" in shown["text"]) is (name == "lecture")
@@ -153,7 +153,7 @@ def _wordpress_life(server: WordPress, browser: Browser, nu: Nu, folder: Path, *
             relay,
             ("POST", "/wp-json/wp/v2/posts/"),
             lambda: [post.title for post in server.posts() if post.status == "publish" and post.id > 1],
-            _look(browser, nu, office, f"wordpress-{server.version}"),
+            _look(browser, nu, office, f"wordpress-{server.version[:3]}"),
         )
 
 
