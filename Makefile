@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
+# How many tests run at a time.
+JOBS   ?= 2
 # Locks carry hashes; the package itself is installed without an index.
 PIP     = $(BIN)/python -m pip --quiet --disable-pip-version-check
 
@@ -11,7 +13,7 @@ demo: $(VENV)/.ready
 	@$(BIN)/publisher demo
 
 test: $(VENV)/.ready-dev lint
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 # Kills the worker between its effects: make test-chaos ROUNDS=1000 SEED=7 DATABASE=postgresql
 test-chaos: $(VENV)/.ready-dev

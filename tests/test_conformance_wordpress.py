@@ -8,6 +8,7 @@ from typing import ClassVar
 from channels.doubles.wordpress import WordPressDouble
 from channels.wordpress import WordPressAdapter, WordPressSettings
 from publisher.testing.conformance_http import HttpConformance
+from tests.wordpress_cases import taking_back
 
 
 class WordPressConformance(HttpConformance):
@@ -43,12 +44,14 @@ class TestWordPressDraft(WordPressConformance):
     """Taken back, a post becomes a draft."""
 
 
+@taking_back
 class TestWordPressNotice(WordPressConformance):
     """Taken back, a post says that it was withdrawn."""
 
     retract = "notice"
 
 
+@taking_back
 class TestWordPressTrash(WordPressConformance):
     """Taken back, a post lies in the trash."""
 

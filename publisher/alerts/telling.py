@@ -80,19 +80,17 @@ class _Target:
 
     def __init__(self, position: int, route: Any, seconds: float) -> None:
         self._position, self._route, self._seconds = position, route, seconds
-        self._thread: threading.Thread | None = None
+        self._answer: Future[bool] | None = None
 
     async def tell(self, title: str, body: str) -> bool:
         """Whether it took the message. Apprise says no more than yes or no."""
-        if self._thread is not None and self._thread.is_alive():
+        # A thread that has answered may live on for a moment; only one that has not is in the way.
+        if self._answer is not None and not self._answer.done():
             return self._untold("an earlier message is still under way")
-        answer: Future[bool] = Future()
+        answer = self._answer = Future()
         answer.set_running_or_notify_cancel()
         # A daemon, so that a service that never answers does not keep the worker from ending.
-        self._thread = threading.Thread(
-            target=self._send, args=(title, body, answer), name="alert", daemon=True
-        )
-        self._thread.start()
+        threading.Thread(target=self._send, args=(title, body, answer), name="alert", daemon=True).start()
         try:
             told = await asyncio.wait_for(asyncio.wrap_future(answer), self._seconds)
         except TimeoutError:

@@ -19,7 +19,7 @@ from publisher.testing.conformance_http import HttpConformance
 from tests.real.relay import Relay
 from tests.real.servers.wordpress import WordPress
 from tests.real.servers.wordpress_debian import DebianWordPress
-from tests.wordpress_cases import KEY, AllCases, Bed, payloads
+from tests.wordpress_cases import KEY, AllCases, Bed, payloads, taking_back
 
 HASTE = 1.5
 """Seconds an impatient adapter waits: PHP needs longer for an answer than a double does."""
@@ -47,8 +47,6 @@ class RealConformance(HttpConformance):
 
     @pytest.fixture(autouse=True)
     def _site(self, request: pytest.FixtureRequest) -> None:
-        if self.retract != "draft" and "retract" not in request.node.name:
-            pytest.skip("Only taking back differs.")
         self.wordpress = request.getfixturevalue("wordpress")
 
     def start(self, folder: Path) -> None:
@@ -75,12 +73,16 @@ class TestRealDraft(RealConformance):
     """Retracted posts become drafts."""
 
 
+@pytest.mark.slow
+@taking_back
 class TestRealNotice(RealConformance):
     """Retracted posts become notices; an editor's."""
 
     retract, role = "notice", "editor"
 
 
+@pytest.mark.slow
+@taking_back
 class TestRealTrash(RealConformance):
     """Retracted posts go to the trash."""
 
