@@ -60,7 +60,7 @@ clean:
 	rm -rf $(VENV) dist publisher-demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # Adapters against real servers. As root on Debian it installs what is missing; else it says what is.
-REAL = $(BIN)/python -m pytest tests/real
+REAL = $(BIN)/python -m pytest tests/real -n $(JOBS) --dist loadscope
 
 test-real: $(VENV)/.ready-real
 	@$(BIN)/python -m tests.real.install quick

@@ -153,7 +153,7 @@ def _wordpress_life(server: WordPress, browser: Browser, nu: Nu, folder: Path, *
             relay,
             ("POST", "/wp-json/wp/v2/posts/"),
             lambda: [post.title for post in server.posts() if post.status == "publish" and post.id > 1],
-            _look(browser, nu, office, f"wordpress-{server.version[:3]}"),
+            _look(browser, nu, office, f"wordpress-{server.version}"),
         )
 
 

@@ -60,7 +60,7 @@ def _for_mail(line: str) -> bool:
         "obsolete",
         "xmlns:o",
         "mso-",
-        "attribute on the “a” element",
+        "allowed on the “a” element",
         "“a” is missing required attribute",
     )  # old programs jump to names
     return any(one in line for one in meant)

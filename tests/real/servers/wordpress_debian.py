@@ -1,4 +1,8 @@
-"""A second real WordPress: the one Debian ships (6.1 on Debian 12), on a MariaDB of its own."""
+"""A second real WordPress: the one Debian ships (6.1 on Debian 12), on a MariaDB of its own.
+
+PUBLISHER_REAL_WORDPRESS names the unpacked folder of another release to use instead; Debian's themes are put beside its
+own, since a release without one shows an empty page.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +19,19 @@ from tests.real.process import Process
 from tests.real.servers.wordpress import WordPress
 
 _PROGRAM, _CONTENT = Path("/usr/share/wordpress"), Path("/var/lib/wordpress/wp-content")
+_OTHER = os.environ.get("PUBLISHER_REAL_WORDPRESS", "")
 
 
 class DebianWordPress(WordPress):
     """As :class:`~tests.real.servers.wordpress.WordPress`; ``stop_database`` shows what a site without one answers."""
 
-    version = "Debian's"
+    version = "other" if _OTHER else "debian"
 
     def _unpack(self) -> None:
+        if _OTHER:
+            shutil.copytree(_OTHER, self.root)
+            shutil.copytree(_CONTENT / "themes", self.root / "wp-content" / "themes", dirs_exist_ok=True)
+            return
         # Debian links into other packages; the site needs files of its own.
         shutil.copytree(_PROGRAM, self.root, symlinks=False, ignore_dangling_symlinks=True,
                         ignore=lambda folder, _: ["wp-content"] if Path(folder) == _PROGRAM else [])  # fmt: skip
