@@ -116,6 +116,8 @@ class ChannelValues:
     typed: Mapping[str, str] = field(repr=False)
     environ: Mapping[str, str] = field(repr=False)
     path: Path
+    office: Mapping[str, str] = field(default_factory=dict)
+    """What the office has said already, for a channel that needs it and does not say otherwise."""
 
     def checked(self, model: type[BaseModel]) -> Any:
         """The values as ``model``; relative paths start at the folder of ``.env``.
@@ -123,7 +125,10 @@ class ChannelValues:
         Raises :class:`SettingsError`, one sentence for each setting that is missing, wrong or unknown.
         """
         known = {key: value for key, value in self.environ.items() if key in model.model_fields}
-        settings = _validated(model, {**self.typed, **known}, f"{self.name.upper()}_")
+        shared = {key: value for key, value in self.office.items() if key in model.model_fields}
+        blank = {key for key in shared if not {**self.typed, **known}.get(key, "").strip()}
+        said = {key: shared[key] for key in blank}
+        settings = _validated(model, {**self.typed, **known, **said}, f"{self.name.upper()}_")
         paths = {
             name: _absolute(value, self.path)
             for name in model.model_fields
@@ -150,7 +155,8 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     typed = _read(chosen, named)
     prefixes = _channel_prefixes({**typed, **environ})
     office = _office(typed, environ)
-    channels = {name: _channel(name, prefixes, typed, environ, chosen) for name in office.channels}
+    shared = {"timezone": office.timezone}
+    channels = {name: _channel(name, prefixes, typed, environ, chosen, shared) for name in office.channels}
     _refuse_unknown(typed, prefixes, chosen)
     return Settings(office, channels, chosen, _mode_warnings(chosen))
 
@@ -214,7 +220,12 @@ def _office(typed: Mapping[str, str], environ: Mapping[str, str]) -> OfficeSetti
 
 
 def _channel(
-    name: str, prefixes: Mapping[str, str], typed: Mapping[str, str], environ: Mapping[str, str], path: Path
+    name: str,
+    prefixes: Mapping[str, str],
+    typed: Mapping[str, str],
+    environ: Mapping[str, str],
+    path: Path,
+    shared: Mapping[str, str],
 ) -> ChannelValues:
     prefix = f"{name.upper()}_"
     from_file, from_environ = (_under(source, prefix, prefixes) for source in (typed, environ))
@@ -224,7 +235,7 @@ def _channel(
         raise SettingsError(
             f'{prefix}ADAPTER is missing: it says what "{name}" publishes to; "publisher adapters" lists them.'
         )
-    return ChannelValues(name, adapter, from_file, from_environ, path)
+    return ChannelValues(name, adapter, from_file, from_environ, path, shared)
 
 
 def _refuse_unknown(typed: Mapping[str, str], prefixes: Mapping[str, str], path: Path) -> None:

@@ -87,3 +87,22 @@ def test_canonical__makes_pages(tmp_path: Path) -> None:
     env.chmod(0o600)
     loaded = settings.load(env, {})
     assert registry.canonical(loaded, registry.build(loaded)) == "site"
+
+
+@pytest.mark.parametrize(
+    ("own", "zone"),
+    [
+        ("", "Europe/London"),
+        ("HUGO_TIMEZONE=\n", "Europe/London"),
+        ("HUGO_TIMEZONE=Asia/Tokyo\n", "Asia/Tokyo"),
+    ],
+)
+def test_build__the_office_s_zone_is_the_channel_s(tmp_path: Path, own: str, zone: str) -> None:
+    """A channel that needs a zone and names none has the office's."""
+    env = tmp_path / ".env"
+    env.write_text(
+        "PUBLISHER_CHANNELS=hugo\nPUBLISHER_TIMEZONE=Europe/London\n"
+        f"HUGO_ADAPTER=hugo\nHUGO_FOLDER=site\nHUGO_URL=https://www.example.org/\n{own}"
+    )
+    env.chmod(0o600)
+    assert registry.build(settings.load(env, {}))["hugo"].settings.timezone == zone

@@ -114,7 +114,8 @@ class HugoSettings(ChannelSettings):
         description="address of an English page with {key} in it; empty for <url><language>/<section>/{key}/",
     )
     timezone: Annotated[str, AfterValidator(_zone)] = Field(
-        "Asia/Shanghai", description="zone of the day printed on a page, as in PUBLISHER_TIMEZONE"
+        "Asia/Shanghai",
+        description="zone of the day printed on a page; left empty, that of PUBLISHER_TIMEZONE",
     )
     git: Git = Field(Git.OFF, description="off (only write files), commit, or push (to the remote's branch)")
     remote: str = Field("origin", pattern=rf"^{_PART}$", description="name of the remote that is pushed to")
