@@ -12,7 +12,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from publisher import registry
-from publisher.channel import ChannelSettings, Kind
+from publisher.channel import ChannelSettings
 from publisher.delivery import MOVES, State
 from publisher.settings import OfficeSettings
 
@@ -74,12 +74,11 @@ def env_example() -> str:
     for setting in office():
         lines.append(f"# {setting['help']}\n{setting['name']}={setting['default']}\n")
     lines.append(
-        "# A channel's name is the prefix of its settings. Remove the # of the channels you want,\n"
-        "# and list their names in PUBLISHER_CHANNELS above.\n"
+        "# A channel's name is the prefix of its settings, and is yours to choose. Remove the #\n"
+        "# of the channels you want, and list their names in PUBLISHER_CHANNELS above.\n"
     )
-    usual = {Kind.POST: "WEBSITE", Kind.NEWSLETTER: "NEWSLETTER"}
     for adapter in adapters():
-        name = usual.pop(Kind(adapter["kind"]), adapter["name"].upper())
+        name = adapter["name"].upper()
         lines.append(f"# --- {name.lower()}: {adapter['title']} ---\n# {name}_ADAPTER={adapter['name']}")
         for setting in adapter["settings"]:
             key = setting["name"].replace("CHANNEL_", f"{name}_", 1)
