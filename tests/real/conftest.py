@@ -16,13 +16,14 @@ from tests.real.servers.wordpress_debian import DebianWordPress
 if TYPE_CHECKING:
     from tests.real.browser import Browser
 
+MANY = ("test_http_change__", "test_http_redirect__")
 SLOW = {"ghost", "ghost_server", "wordpress_debian", "wordpress_debian_server"}
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """A test that takes a slow server is marked ``slow`` by that."""
+    """A test that takes a slow server is marked ``slow`` by that, and so are the many faults of changing a post."""
     for item in items:
-        if SLOW & set(getattr(item, "fixturenames", ())):
+        if SLOW & set(getattr(item, "fixturenames", ())) or item.name.startswith(MANY):
             item.add_marker(pytest.mark.slow)
 
 

@@ -157,7 +157,7 @@ def _wordpress_life(server: WordPress, browser: Browser, nu: Nu, folder: Path, *
         )
 
 
-@pytest.mark.parametrize("layout", ["paired", "stacked"])
+@pytest.mark.parametrize("layout", ["paired", pytest.param("stacked", marks=pytest.mark.slow)])
 def test_wordpress__published_corrected_and_taken_back(
     layout: str, wordpress: WordPress, browser: Browser, nu: Nu, tmp_path: Path
 ) -> None:

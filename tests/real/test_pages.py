@@ -17,6 +17,7 @@ SAMPLES = ROOT / "publisher" / "demo"
 TITLE_EN = "Hailan Arts Education Delegation Visits Linyu Youth Aesthetic Education Center"
 SERIOUS = ("serious", "critical")
 WIDE, NARROW = 1280, 390
+LAYOUTS = ["paired", *(pytest.param(name, marks=pytest.mark.slow) for name in ("stacked", "separate"))]
 
 
 def barriers(found: Sequence[Violation]) -> list[Violation]:
@@ -40,7 +41,7 @@ def _mail(layout: str) -> Mapping[str, str]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("layout", ["paired", "stacked", "separate"])
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_static_site__valid_and_open_to_all(layout: str, tmp_path: Path, browser: Browser, nu: Nu) -> None:
     """Every page of the site, the notice of a retracted announcement and the index included."""
     office = Office(tmp_path, {"website": _site(tmp_path, layout)})
@@ -78,7 +79,7 @@ def _look(site: Path, browser: Browser, nu: Nu) -> None:
             assert not found, (page, width, dark, found)
 
 
-@pytest.mark.parametrize("layout", ["paired", "stacked", "separate"])
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("sample", ["sample.txt", "sample-event.md"])
 def test_newsletter__valid_and_open_to_all(
     layout: str, sample: str, tmp_path: Path, browser: Browser, nu: Nu
