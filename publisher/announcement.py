@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
@@ -55,6 +55,10 @@ class Bilingual:
 
     def __bool__(self) -> bool:
         return bool(self.zh or self.en)
+
+    def joined(self, languages: Iterable[Language | str]) -> str:
+        """The texts in these languages as one."""
+        return " / ".join(self[code] for code in languages if self[code])
 
 
 NO_TEXT = Bilingual()

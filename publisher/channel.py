@@ -112,7 +112,7 @@ class PictureFormat(StrEnum):
 class Picture:
     """A picture in the size and format its channel takes; ``sha256`` is that of ``data``, in hex.
 
-    ``alt`` says what it shows, in both languages; ``width`` and ``height`` are in pixels.
+    ``alt`` says what it shows, in both languages; a post says it in its own. ``width`` and ``height`` are in pixels.
     """
 
     sha256: str
@@ -126,10 +126,6 @@ class Picture:
     def name(self) -> str:
         """A file name made of its content: the same picture has the same name everywhere."""
         return f"{self.sha256[:20]}{self.format.ending}"
-
-    def alt_in(self, languages: tuple[Language, ...]) -> str:
-        """What it shows, in the language of the post; in both where the post is in both."""
-        return " / ".join(self.alt[code] for code in languages if self.alt[code])
 
     @property
     def described(self) -> dict[str, Any]:
@@ -239,8 +235,8 @@ class Capabilities:
     ``length`` limits the text of a summary. ``pictures`` says which pictures it takes; ``None``: none at all.
     ``settles_after`` is the longest time after which the service may still show a post that was sent: "not there" is
     believed only after it. ``pages`` says whether a post can be read at an address of its own, so that others can link
-    to it. ``repeatable`` says that publishing again with the same key makes no second post, by
-    the service's own promise: where it cannot be asked, an unknown outcome is then cleared up by sending again.
+    to it. ``repeatable`` says that publishing again with the same key makes no second post, by the service's own
+    promise: where it cannot be asked, an unknown outcome is then cleared up by sending again.
     """
 
     length: LengthRule | None = None
@@ -406,7 +402,11 @@ class Adapter(ABC, Generic[SettingsT, PayloadT]):
         return type(self).retract is not Adapter.retract
 
     def links(self, key: str) -> Links | None:
-        """Where the announcement ``key`` will be read, where that is certain beforehand. Pure."""
+        """Where the announcement ``key`` will be read, as far as that is known beforehand. Pure.
+
+        Fills in what this channel's own post says of its address where others link to it; they get the address
+        that the receipt says.
+        """
         return None
 
     @abstractmethod

@@ -50,6 +50,15 @@ class WallTime:
         return f"{self.local:%Y-%m-%d %H:%M}{f':{self.local:%S}' if self.local.second else ''} {self.zone}"
 
 
+def instant(text: str) -> datetime | None:
+    """The instant that ``text`` says in ISO 8601, in UTC where it names no offset; ``None`` where it says none."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
 def zone(name: str) -> tzinfo:
     """The time zone called ``name``: an IANA name, ``Z`` or an offset such as ``+08:00``."""
     if name == "Z":

@@ -31,7 +31,7 @@ from publisher.delivery import (
     posts_out,
 )
 from publisher.errors import NotAllowedError, UsageError
-from publisher.pictures import Kept, Open, take
+from publisher.pictures import Open
 from publisher.planning import Step, correction, plan, plan_correction, plan_retraction, retraction
 from publisher.proof import Proofs
 from publisher.registry import AnyAdapter
@@ -43,17 +43,6 @@ from publisher.store.log import Event
 from publisher.store.seals import Seal
 
 _A_MINUTE = timedelta(minutes=1)
-
-
-def _nothing_beside(name: str) -> bytes:
-    """Of a document that came without a folder."""
-    raise FileNotFoundError(name)
-
-
-def _read(data: bytes, name: str, title: Bilingual, beside: Open) -> tuple[intake.Document, tuple[Kept, ...]]:
-    document = intake.read(data, name, title=title)
-    revision, kept = take(document.revision, beside, name)
-    return replace(document, revision=revision), kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +97,14 @@ class Desk:
         title: Bilingual = NO_TEXT,
         publish_at: str = "",
         channels: Sequence[str] = (),
-        beside: Open = _nothing_beside,
+        beside: Open = intake.nothing_beside,
     ) -> tuple[str, list[Finding]]:
         """Files a document as a new announcement; its key, and what the checks find.
 
         ``publish_at`` and ``channels`` win over the document's own; ``beside`` reads the pictures it names. Nothing
         is filed if the document or a picture cannot be read.
         """
-        document, kept = _read(data, name, title, beside)
+        document = intake.read(data, name, title=title, beside=beside)
         chosen = self._chosen(channels or document.channels)
         asked = publish_at or document.publish_at
         at_once = _is_now(asked)
@@ -125,7 +114,7 @@ class Desk:
             key = tx.announcements.next_key(now.astimezone(clock.zone(self.settings.office.timezone)).year)
             tx.announcements.add(key, chosen, hour, at_once, now)
             tx.announcements.add_revision(key, 1, document.revision, name, person.name, now)
-            tx.pictures.add(kept)
+            tx.pictures.add(document.pictures)
             tx.log.add(now, key, "revision.added", person, number=1, source=name)
             filed = tx.announcements.get(key)
         return key, [*document.findings, *self.findings(filed)]
@@ -138,14 +127,14 @@ class Desk:
         data: bytes | None,
         name: str,
         title: Bilingual = NO_TEXT,
-        beside: Open = _nothing_beside,
+        beside: Open = intake.nothing_beside,
     ) -> tuple[int, list[Finding]]:
         """Files a new revision, from a document or of the title alone; its number and what the checks find.
 
         The new revision is not approved. Deliveries of the old one that have not begun are superseded; what is out
         stays as it is until the new one is approved and brought out with :meth:`correct`.
         """
-        document, kept = _read(data, name, title, beside) if data is not None else (None, ())
+        document = intake.read(data, name, title=title, beside=beside) if data is not None else None
         chosen = self._chosen(document.channels) if document else ()
         hour = self._hour(document.publish_at) if document else None
         now = self._now()
@@ -158,7 +147,7 @@ class Desk:
             self._supersede(tx, filed, now, person)
             number, source = filed.number + 1, name if document else filed.source
             tx.announcements.add_revision(key, number, revision, source, person.name, now)
-            tx.pictures.add(kept)
+            tx.pictures.add(document.pictures if document else ())
             if chosen:
                 tx.announcements.plan_anew(key, chosen)
             if hour:
@@ -209,11 +198,11 @@ class Desk:
             return tx.pictures.data(image.sha256 for image in filed.revision.images)
 
     def check(
-        self, data: bytes, name: str, title: Bilingual = NO_TEXT, beside: Open = _nothing_beside
+        self, data: bytes, name: str, title: Bilingual = NO_TEXT, beside: Open = intake.nothing_beside
     ) -> tuple[Revision, list[Finding]]:
         """What the checks say about a document that is not filed."""
-        document, kept = _read(data, name, title, beside)
-        originals = {one.sha256: one.data for one in kept}
+        document = intake.read(data, name, title=title, beside=beside)
+        originals = {one.sha256: one.data for one in document.pictures}
         found = self._proofs.findings_unfiled(document.revision, self._chosen(document.channels), originals)
         return document.revision, [*document.findings, *found]
 

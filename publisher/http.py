@@ -93,6 +93,15 @@ class Response:
         except RecursionError:
             raise ValueError("The answer is nested too deeply.") from None
 
+    @property
+    def json_object(self) -> dict[str, Any]:
+        """The JSON object that was answered; empty for anything else."""
+        try:
+            data = self.json()
+        except ValueError:
+            return {}
+        return data if isinstance(data, dict) else {}
+
 
 class HttpClient:
     """Speaks to one server for one channel: no redirects, no retries, bounded in time and size.

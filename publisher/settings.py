@@ -124,11 +124,13 @@ class ChannelValues:
 
         Raises :class:`SettingsError`, one sentence for each setting that is missing, wrong or unknown.
         """
-        known = {key: value for key, value in self.environ.items() if key in model.model_fields}
-        shared = {key: value for key, value in self.office.items() if key in model.model_fields}
-        blank = {key for key in shared if not {**self.typed, **known}.get(key, "").strip()}
-        said = {key: shared[key] for key in blank}
-        settings = _validated(model, {**self.typed, **known, **said}, f"{self.name.upper()}_")
+
+        def known(values: Mapping[str, str]) -> dict[str, str]:
+            return {key: value for key, value in values.items() if key in model.model_fields}
+
+        given = {**self.typed, **known(self.environ)}
+        said = {key: value for key, value in known(self.office).items() if not given.get(key, "").strip()}
+        settings = _validated(model, {**given, **said}, f"{self.name.upper()}_")
         paths = {
             name: _absolute(value, self.path)
             for name in model.model_fields

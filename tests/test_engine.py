@@ -15,7 +15,7 @@ from publisher.delivery import Move, State
 from publisher.engine.embedded import EmbeddedEngine
 from publisher.errors import NotAllowedError, PublisherError
 from publisher.store import Store, Transaction
-from tests.toy import APPROVER, DOCUMENT, OFFICER, Clock, Office, office
+from tests.toy import APPROVER, DOCUMENT, OFFICER, Clock, Office, office, work
 
 
 @pytest.fixture
@@ -31,21 +31,11 @@ def _raises(error: Exception) -> Callable[[], None]:
     return fault
 
 
-async def _work(bureau: Office, owner: str = "worker-1") -> None:
-    """A worker's turn: all that is due, and all that becomes due by it."""
-    engine = EmbeddedEngine(bureau.store, bureau.desk.channels, owner, now=bureau.clock)
-    with bureau.store.write() as tx:
-        tx.deliveries.release_all(bureau.clock())
-    while await engine.enqueue_due():
-        await engine.drain()
-    await engine.stop()
-
-
 async def test_delivery__canonical_first(bureau: Office) -> None:
     """The website goes first; the other channel waits for its address and carries it."""
     key = bureau.approved()
     bureau.desk.schedule(key, "now", OFFICER)
-    await _work(bureau)
+    await work(bureau)
     assert bureau.states(key) == {"site": "confirmed", "note": "confirmed"}
     assert [k for k, _ in bureau.service.posts] == [f"{key}-r1-site-both", f"{key}-r1-note-both"]
     assert f"https://toy.example/{key}-r1-site-both" in bureau.service.texts("note")[0]
@@ -55,10 +45,10 @@ async def test_delivery__not_before_its_hour(bureau: Office) -> None:
     """Nothing goes out before the hour, and everything at it."""
     key = bureau.approved()
     bureau.desk.schedule(key, "2026-10-01 12:00 Asia/Shanghai", OFFICER)
-    await _work(bureau)
+    await work(bureau)
     assert bureau.service.posts == []
     bureau.clock.forward(hours=3)
-    await _work(bureau)
+    await work(bureau)
     assert len(bureau.service.posts) == 2
 
 
@@ -76,7 +66,7 @@ async def test_seal__signed_is_sent(bureau: Office) -> None:
         filed = tx.announcements.get(key)
         other = filed.revision.from_json(filed.revision.to_json().replace("图书角", "棋牌室"))
         tx.announcements.add_revision(key, 2, other, "x", "Mallory", bureau.clock())
-    await _work(bureau)
+    await work(bureau)
     assert bureau.service.texts("site") == [signed["site"]]
     link = f"https://toy.example/{key}-r1-site-both"
     assert bureau.service.texts("note") == [
@@ -90,7 +80,7 @@ async def test_seal__a_change_needs_a_new_approval(bureau: Office) -> None:
     bureau.desk.schedule(key, "2026-10-01 12:00 Asia/Shanghai", OFFICER)
     bureau.desk.revise(key, OFFICER, data=DOCUMENT.replace("茶点", "点心").encode(), name="corner.md")
     bureau.clock.forward(hours=3)
-    await _work(bureau)
+    await work(bureau)
     assert bureau.service.posts == []
     assert set(bureau.states(key).values()) == {"superseded"}
     with pytest.raises(NotAllowedError, match="must be approved"):
@@ -106,7 +96,7 @@ async def test_seal__tampered_bytes_are_not_sent(bureau: Office) -> None:
         connection.exec_driver_sql(drop or "ALTER TABLE parts DISABLE TRIGGER parts_written_once")
         blob = "CAST('forged' AS BLOB)" if connection.dialect.name == "sqlite" else "'forged'::bytea"
         connection.exec_driver_sql(f"UPDATE parts SET data = {blob} WHERE name = 'text'")
-    await _work(bureau)
+    await work(bureau)
     assert bureau.service.posts == []
     assert bureau.states(key)["site"] == "failed"
 
@@ -123,7 +113,7 @@ async def test_intention__committed_before_the_first_byte(bureau: Office) -> Non
             assert any(e.name == "attempt.started" for e in tx.log.of(key))
 
     bureau.service.seen = look
-    await _work(bureau)
+    await work(bureau)
     assert found == ["sending", "sending"]
 
 
@@ -132,7 +122,7 @@ async def test_uncertain__found_is_not_sent_again(bureau: Office) -> None:
     key = bureau.approved()
     bureau.desk.schedule(key, "now", OFFICER)
     bureau.service.faults = [_raises(OutcomeUnknown("the connection was cut"))]
-    await _work(bureau)
+    await work(bureau)
     assert bureau.states(key) == {"site": "confirmed", "note": "confirmed"}
     assert len(bureau.service.texts("site")) == 1
 
@@ -142,13 +132,13 @@ async def test_uncertain__not_there_is_believed_only_after_it_settled(bureau: Of
     key = bureau.approved()
     bureau.desk.schedule(key, "now", OFFICER)
     bureau.service.refuse = [_raises(OutcomeUnknown("the connection was cut"))]
-    await _work(bureau)
+    await work(bureau)
     assert bureau.states(key)["site"] == "uncertain"
     bureau.clock.forward(minutes=1)
-    await _work(bureau)
+    await work(bureau)
     assert bureau.service.posts == []
     bureau.clock.forward(minutes=2)
-    await _work(bureau)
+    await work(bureau)
     assert bureau.states(key) == {"site": "confirmed", "note": "confirmed"}
     assert len(bureau.service.texts("site")) == 1
 
@@ -159,10 +149,10 @@ async def test_uncertain__late_to_appear(bureau: Office) -> None:
     bureau.desk.schedule(key, "now", OFFICER)
     bureau.service.faults = [_raises(OutcomeUnknown("timed out"))]
     bureau.service.hidden = True
-    await _work(bureau)
+    await work(bureau)
     bureau.service.hidden = False
     bureau.clock.forward(minutes=3)
-    await _work(bureau)
+    await work(bureau)
     assert bureau.states(key)["site"] == "confirmed"
     assert len(bureau.service.texts("site")) == 1
 
@@ -174,7 +164,7 @@ async def test_uncertain__cannot_be_asked_waits_for_a_person(bureau: Office) -> 
     await _work_until_note_is_lost(bureau)
     for _ in range(3):
         bureau.clock.forward(hours=5)
-        await _work(bureau)
+        await work(bureau)
     assert len(bureau.service.texts("note")) == 1
     assert bureau.states(key)["note"] == "uncertain"
     bureau.desk.resolve(f"{key}-r1-note-both", "https://toy.example/found", APPROVER)
@@ -187,7 +177,7 @@ async def _work_until_note_is_lost(bureau: Office) -> None:
             bureau.service.faults = [_raises(OutcomeUnknown("timed out"))]
 
     bureau.service.seen = lose_the_note
-    await _work(bureau)
+    await work(bureau)
     bureau.service.seen = lambda key: None
 
 
@@ -198,7 +188,7 @@ async def test_uncertain__a_person_says_it_is_not_there(bureau: Office) -> None:
     await _work_until_note_is_lost(bureau)
     bureau.service.posts = [post for post in bureau.service.posts if "-note-" not in post[0]]
     bureau.desk.resolve(f"{key}-r1-note-both", None, APPROVER)
-    await _work(bureau)
+    await work(bureau)
     assert bureau.states(key)["note"] == "confirmed"
     assert [k for k, _ in bureau.service.posts if "-note-" in k] == [f"{key}-r1-note-both"]
 
@@ -210,7 +200,7 @@ async def test_crash__while_sending_is_looked_into(bureau: Office) -> None:
     _claim(bureau, "worker-dead")
     bureau.service.posts.append((f"{key}-r1-site-both", "text"))
     bureau.clock.forward(seconds=6)
-    await _work(bureau, "worker-2")
+    await work(bureau, "worker-2")
     assert bureau.states(key) == {"site": "confirmed", "note": "confirmed"}
     assert len(bureau.service.texts("site")) == 1
 
@@ -221,10 +211,10 @@ async def test_crash__before_sending_is_not_lost(bureau: Office) -> None:
     bureau.desk.schedule(key, "now", OFFICER)
     _claim(bureau, "worker-dead")
     bureau.clock.forward(seconds=6)
-    await _work(bureau, "worker-2")
+    await work(bureau, "worker-2")
     assert bureau.states(key)["site"] == "uncertain"
     bureau.clock.forward(minutes=3)
-    await _work(bureau, "worker-2")
+    await work(bureau, "worker-2")
     assert bureau.states(key) == {"site": "confirmed", "note": "confirmed"}
     assert len(bureau.service.texts("site")) == 1
 
@@ -246,7 +236,7 @@ async def test_crash__between_receipt_and_release(bureau: Office) -> None:
         tx.deliveries.apply(
             site, Move(State.CONFIRMED, "delivery.confirmed", receipt=receipt), bureau.clock()
         )
-    await _work(bureau, "worker-2")
+    await work(bureau, "worker-2")
     assert bureau.states(key) == {"site": "confirmed", "note": "confirmed"}
 
 
@@ -257,7 +247,7 @@ async def test_fence__a_late_result_changes_nothing(bureau: Office) -> None:
     (stale,) = _claim(bureau, "worker-asleep")
     bureau.service.posts.append((f"{key}-r1-site-both", "text"))
     bureau.clock.forward(seconds=6)
-    await _work(bureau, "worker-2")
+    await work(bureau, "worker-2")
     with bureau.store.write() as tx:
         assert not tx.deliveries.apply(stale, Move(State.FAILED, "delivery.failed", "late"), bureau.clock())
     assert bureau.states(key)["site"] == "confirmed"
@@ -270,8 +260,8 @@ async def test_claim__two_workers_send_once(bureau: Office) -> None:
     keys = [bureau.approved(DOCUMENT.replace("图书角", f"图书角{n}")) for n in range(5)]
     for key in keys:
         bureau.desk.schedule(key, "now", OFFICER)
-    await asyncio.gather(*(_work(bureau, f"worker-{n}") for n in range(3)))
-    await _work(bureau)
+    await asyncio.gather(*(work(bureau, f"worker-{n}") for n in range(3)))
+    await work(bureau)
     posted = [key for key, _ in bureau.service.posts]
     assert sorted(posted) == sorted(set(posted))
     assert len(posted) == 10
@@ -283,7 +273,7 @@ async def test_claim__what_is_being_asked_about_is_left_alone(bureau: Office) ->
     bureau.desk.schedule(key, "now", OFFICER)
     bureau.service.faults = [_raises(OutcomeUnknown("cut"))]
     bureau.service.hidden = True
-    await _work(bureau)
+    await work(bureau)
     bureau.clock.forward(minutes=3)
     assert [d.state for d in _claim(bureau, "worker-1")] == ["uncertain"]
     assert _claim(bureau, "worker-2") == []
@@ -322,11 +312,11 @@ async def test_canonical__failed_holds_the_rest(bureau: Office) -> None:
     key = bureau.approved()
     bureau.desk.schedule(key, "now", OFFICER)
     bureau.service.refuse = [_raises(Rejected("the title is too long"))]
-    await _work(bureau)
+    await work(bureau)
     assert bureau.states(key) == {"site": "failed", "note": "waiting"}
     assert bureau.service.posts == []
     bureau.desk.schedule(key, "now", OFFICER)
-    await _work(bureau)
+    await work(bureau)
     assert bureau.states(key) == {"site": "confirmed", "note": "confirmed"}
 
 
@@ -338,10 +328,10 @@ async def test_retry__certain_failures_are_tried_again(bureau: Office, error: Ex
     key = bureau.approved()
     bureau.desk.schedule(key, "now", OFFICER)
     bureau.service.refuse = [_raises(error)]
-    await _work(bureau)
+    await work(bureau)
     assert bureau.states(key)["site"] == "waiting"
     bureau.clock.forward(minutes=30)
-    await _work(bureau)
+    await work(bureau)
     assert bureau.states(key) == {"site": "confirmed", "note": "confirmed"}
     assert len(bureau.service.posts) == 2
 
@@ -351,7 +341,7 @@ async def test_slip__in_an_adapter_is_uncertain(bureau: Office) -> None:
     key = bureau.approved()
     bureau.desk.schedule(key, "now", OFFICER)
     bureau.service.faults = [_raises(KeyError("id"))]
-    await _work(bureau)
+    await work(bureau)
     assert bureau.states(key)["site"] == "confirmed"
     assert len(bureau.service.texts("site")) == 1
 
@@ -361,11 +351,11 @@ async def test_missed__after_its_grace(bureau: Office) -> None:
     key = bureau.approved()
     bureau.desk.schedule(key, "now", OFFICER)
     bureau.clock.forward(hours=25)
-    await _work(bureau)
+    await work(bureau)
     assert bureau.states(key)["site"] == "missed"
     assert bureau.service.posts == []
     bureau.desk.schedule(key, "now", OFFICER)
-    await _work(bureau)
+    await work(bureau)
     assert bureau.states(key) == {"site": "confirmed", "note": "confirmed"}
 
 
@@ -375,7 +365,7 @@ async def test_missed__an_invitation_not_after_its_event(bureau: Office) -> None
     key = bureau.approved(DOCUMENT.replace("---\n阅览", event))
     bureau.desk.schedule(key, "now", OFFICER)
     bureau.clock.forward(hours=3)
-    await _work(bureau)
+    await work(bureau)
     assert bureau.states(key)["site"] == "missed"
 
 
@@ -383,7 +373,7 @@ async def test_schedule__out_is_out(bureau: Office) -> None:
     """What is published cannot be scheduled, cancelled or revised into a second post."""
     key = bureau.approved()
     bureau.desk.schedule(key, "now", OFFICER)
-    await _work(bureau)
+    await work(bureau)
     with pytest.raises(NotAllowedError, match="already out"):
         bureau.desk.schedule(key, "now", OFFICER)
     with pytest.raises(NotAllowedError, match="can be stopped"):
@@ -404,15 +394,15 @@ async def test_correct__in_place_where_it_can(bureau: Office) -> None:
     """A correction changes the website's post in place; the channel that cannot is named, and gets nothing new."""
     key = bureau.approved()
     bureau.desk.schedule(key, "now", OFFICER)
-    await _work(bureau)
+    await work(bureau)
     _revised(bureau, key)
     told = {s.channel: (s.action, s.told) for s in bureau.desk.correct(key, OFFICER, confirmed=False)}
     assert told["site"] == ("update", "changed in place")
     assert told["note"] == (None, "cannot be changed; what went out stays as it is")
-    await _work(bureau)
+    await work(bureau)
     assert "茶点" in bureau.service.texts("site")[0]  # shown, not done
     bureau.desk.correct(key, OFFICER, confirmed=True)
-    await _work(bureau)
+    await work(bureau)
     assert [k for k, _ in bureau.service.posts] == [f"{key}-r1-site-both", f"{key}-r1-note-both"]
     assert "点心" in bureau.service.texts("site")[0]
     assert "has this revision already" in {s.told for s in bureau.desk.correct(key, OFFICER, confirmed=False)}
@@ -422,12 +412,12 @@ async def test_correct__crash_is_repeated(bureau: Office) -> None:
     """A worker that died while correcting: the correction is done again, and there is still one post."""
     key = bureau.approved()
     bureau.desk.schedule(key, "now", OFFICER)
-    await _work(bureau)
+    await work(bureau)
     _revised(bureau, key)
     bureau.desk.correct(key, OFFICER, confirmed=True)
     _claim(bureau, "worker-dead")
     bureau.clock.forward(seconds=6)
-    await _work(bureau, "worker-2")
+    await work(bureau, "worker-2")
     assert "点心" in bureau.service.texts("site")[0]
     assert len(bureau.service.texts("site")) == 1
 
@@ -438,7 +428,7 @@ async def test_correct__only_what_is_approved_and_out(bureau: Office) -> None:
     with pytest.raises(NotAllowedError, match="out yet"):
         bureau.desk.correct(key, OFFICER, confirmed=True)
     bureau.desk.schedule(key, "now", OFFICER)
-    await _work(bureau)
+    await work(bureau)
     bureau.desk.revise(key, OFFICER, data=DOCUMENT.replace("茶点", "点心").encode(), name="c.md")
     with pytest.raises(NotAllowedError, match="must be approved"):
         bureau.desk.correct(key, OFFICER, confirmed=True)
@@ -448,13 +438,13 @@ async def test_retract__takes_back_what_it_can(bureau: Office) -> None:
     """A retraction takes the website's post back once and says that the other stays; it may be published anew."""
     key = bureau.approved()
     bureau.desk.schedule(key, "now", OFFICER)
-    await _work(bureau)
+    await work(bureau)
     told = {s.channel: s.told for s in bureau.desk.retract(key, OFFICER, confirmed=True)}
     assert told == {"site": "taken back", "note": "cannot be taken back; what went out stays"}
     bureau.service.faults = [_raises(OutcomeUnknown("cut"))]
-    await _work(bureau)
+    await work(bureau)
     bureau.clock.forward(minutes=5)
-    await _work(bureau)
+    await work(bureau)
     assert bureau.service.texts("site") == []
     assert bureau.desk.show(key).filed.state == "retracted"
     assert [s.channel for s in bureau.desk.retract(key, OFFICER, confirmed=False)] == ["note"]
@@ -483,11 +473,11 @@ async def test_pause__sign_in_refused(bureau: Office) -> None:
     bureau.service.refuse = []
     await engine.stop()
     bureau.clock.forward(minutes=11)
-    await _work(bureau)
-    await _work(bureau)
+    await work(bureau)
+    await work(bureau)
     assert bureau.control.health()["site"].paused_at is None
     bureau.clock.forward(minutes=11)
-    await _work(bureau)
+    await work(bureau)
     assert sorted(bureau.states(key)["site"] for key in keys) == ["confirmed"] * 3
     with bureau.store.read() as tx:
         names = {e.name for key in keys for e in tx.log.of(key)}
@@ -519,7 +509,7 @@ async def test_pause__five_failures_in_a_row(bureau: Office) -> None:
     assert not bureau.control.resume("site", OFFICER)
     bureau.service.refuse = []
     bureau.clock.forward(hours=2)
-    await _work(bureau)
+    await work(bureau)
     assert all(state == "confirmed" for key in keys for state in bureau.states(key).values())
 
 
@@ -529,10 +519,10 @@ async def test_halt__stops_and_goes_on(bureau: Office) -> None:
     bureau.desk.schedule(key, "now", OFFICER)
     assert bureau.control.halt(OFFICER)
     assert not bureau.control.halt(OFFICER)
-    await _work(bureau)
+    await work(bureau)
     assert bureau.service.posts == []
     assert bureau.control.unhalt(OFFICER)
-    await _work(bureau)
+    await work(bureau)
     assert len(bureau.service.posts) == 2
 
 
@@ -544,7 +534,7 @@ async def test_backlog__drains_with_a_cap(store: Store, tmp_path: Path) -> None:
         bureau.desk.schedule(key, "now", OFFICER)
         bureau.clock.forward(seconds=1)
     for minute in range(3):
-        await _work(bureau)
+        await work(bureau)
         assert len(bureau.service.texts("site")) == min(7, 3 * (minute + 1))
         bureau.clock.forward(seconds=61)
     assert [key for key, _ in bureau.service.posts if "-site-" in key] == [
@@ -558,10 +548,10 @@ async def test_cancel__stops_and_can_be_taken_back(bureau: Office) -> None:
     bureau.desk.schedule(key, "2026-10-01 12:00 Asia/Shanghai", OFFICER)
     assert bureau.desk.cancel(key, OFFICER) == []
     bureau.clock.forward(hours=3)
-    await _work(bureau)
+    await work(bureau)
     assert bureau.service.posts == []
     bureau.desk.schedule(key, "now", OFFICER)
-    await _work(bureau)
+    await work(bureau)
     assert len(bureau.service.posts) == 2
 
 
@@ -570,7 +560,7 @@ async def test_separate__a_delivery_a_language(store: Store, tmp_path: Path) -> 
     bureau = office(store, tmp_path / "home", layout="separate")
     key = bureau.approved()
     bureau.desk.schedule(key, "now", OFFICER)
-    await _work(bureau)
+    await work(bureau)
     assert sorted(k for k, _ in bureau.service.posts) == [
         f"{key}-r1-{channel}-{scope}" for channel in ("note", "site") for scope in ("en", "zh")
     ]
@@ -651,14 +641,14 @@ async def test_uncertain__a_channel_that_is_gone_changes_nothing(bureau: Office)
     bureau.desk.schedule(key, "now", OFFICER)
     bureau.service.faults = [_raises(OutcomeUnknown("cut"))]
     bureau.service.hidden = True
-    await _work(bureau)
+    await work(bureau)
     site = bureau.desk.channels.pop("site")
     bureau.clock.forward(minutes=3)
-    await _work(bureau)
+    await work(bureau)
     assert bureau.states(key)["site"] == "uncertain"
     bureau.desk.channels["site"] = site
     bureau.desk.schedule(key, "now", OFFICER)
-    await _work(bureau)
+    await work(bureau)
     assert len(bureau.service.texts("site")) == 1
 
 
@@ -672,7 +662,7 @@ async def test_link__never_a_dead_one(bureau: Office) -> None:
             note, Move(State.WAITING, "delivery.released", due_at=bureau.clock()), bureau.clock()
         )
     bureau.service.refuse = [_raises(Unavailable("down"))] * 2
-    await _work(bureau)
+    await work(bureau)
     assert not any("publisher.invalid" in text for _, text in bureau.service.posts)
     assert bureau.states(key)["note"] == "failed"
 
@@ -687,7 +677,7 @@ async def test_cancel__a_retry_does_not_go_out(bureau: Office) -> None:
         tx.deliveries.apply(
             site, Move(State.WAITING, "delivery.retried", "451", due_at=bureau.clock()), bureau.clock()
         )
-    await _work(bureau)
+    await work(bureau)
     assert bureau.service.posts == []
     assert bureau.states(key)["site"] == "cancelled"
 
@@ -696,9 +686,9 @@ async def test_retract__nothing_to_take_back_changes_nothing(bureau: Office) -> 
     """Where no channel can take its post back, the announcement is not called retracted."""
     key = bureau.approved()
     bureau.desk.schedule(key, "now", OFFICER)
-    await _work(bureau)
+    await work(bureau)
     bureau.desk.retract(key, OFFICER, confirmed=True)
-    await _work(bureau)
+    await work(bureau)
     before = bureau.desk.show(key).filed.state
     with pytest.raises(NotAllowedError, match="by hand"):
         bureau.desk.retract(key, OFFICER, confirmed=True)

@@ -10,10 +10,9 @@ import pytest
 from publisher.alerts.cause import UNSEEN_AFTER, current
 from publisher.channel import Capabilities, Outcome, OutcomeUnknown, Receipt, Rejected, Unavailable
 from publisher.delivery import Delivery, Patience
-from publisher.engine.embedded import EmbeddedEngine
 from publisher.store import Store
 from publisher.words import Report
-from tests.toy import DOCUMENT, OFFICER, Office, ToyNote, ToyPayload, ToySite, office
+from tests.toy import DOCUMENT, OFFICER, Office, ToyNote, ToyPayload, ToySite, office, work
 
 LOOK = Patience().look
 
@@ -33,6 +32,10 @@ class BuiltSite(ToySite):
         changed = await super().update(receipt, payload)
         return Receipt(Outcome.ACCEPTED, changed.id, changed.links)
 
+    async def retract(self, receipt: Receipt) -> Receipt:
+        gone = await super().retract(receipt)
+        return Receipt(Outcome.ACCEPTED, gone.id, gone.links)
+
     async def confirm(self, receipt: Receipt, payload: ToyPayload) -> Receipt:
         self.looks += 1
         if self.trouble:
@@ -46,7 +49,7 @@ def bureau(store: Store, tmp_path: Path) -> Office:
     made = office(store, tmp_path / "home")
     site = BuiltSite("site", made.desk.channels["site"].settings)
     site.service = made.service
-    made.desk.channels["site"] = site  # type: ignore[index]
+    made.desk.channels["site"] = site  # type: ignore[index]  # it is a dict
     return made
 
 
@@ -56,19 +59,10 @@ def _site(bureau: Office) -> BuiltSite:
     return site
 
 
-async def _work(bureau: Office, owner: str = "worker-1") -> None:
-    engine = EmbeddedEngine(bureau.store, bureau.desk.channels, owner, now=bureau.clock)
-    with bureau.store.write() as tx:
-        tx.deliveries.release_all(bureau.clock())
-    while await engine.enqueue_due():
-        await engine.drain()
-    await engine.stop()
-
-
 async def _published(bureau: Office) -> str:
     key = bureau.approved()
     bureau.desk.schedule(key, "now", OFFICER)
-    await _work(bureau)
+    await work(bureau)
     return key
 
 
@@ -85,14 +79,14 @@ async def test_look__what_links_to_it_waits(bureau: Office) -> None:
     assert bureau.states(key) == {"site": "accepted", "note": "waiting"}
     for _ in range(3):
         bureau.clock.forward(minutes=6)
-        await _work(bureau)
+        await work(bureau)
         assert bureau.states(key) == {"site": "accepted", "note": "waiting"}
     assert _site(bureau).looks == 3 and bureau.service.texts("note") == []
     assert _told(bureau, key, "site")[0] == "sent, not to be seen yet"
     assert "has been sent and cannot be seen yet" in _told(bureau, key, "note")[1]
     _site(bureau).built = True
     bureau.clock.forward(minutes=6)
-    await _work(bureau)
+    await work(bureau)
     assert bureau.states(key) == {"site": "confirmed", "note": "confirmed"}
     assert [k for k, _ in bureau.service.posts] == [f"{key}-r1-site-both", f"{key}-r1-note-both"]
 
@@ -106,7 +100,7 @@ async def test_look__less_and_less_often(bureau: Office) -> None:
         assert due is not None
         waits.append(due - bureau.clock())
         bureau.clock.time = due
-        await _work(bureau)
+        await work(bureau)
     assert waits[0] <= timedelta(seconds=15)
     assert max(waits) == LOOK == waits[-1]
 
@@ -122,14 +116,14 @@ async def test_look__a_look_that_fails_decides_nothing(bureau: Office, trouble: 
     _site(bureau).trouble = trouble
     for _ in range(7):
         bureau.clock.forward(minutes=6)
-        await _work(bureau)
+        await work(bureau)
     assert bureau.states(key) == {"site": "accepted", "note": "waiting"}
     assert str(trouble).rstrip(".") in _told(bureau, key, "site")[1]
     with bureau.store.read() as tx:
         assert tx.channels.all()["site"].paused_at is None
     _site(bureau).trouble, _site(bureau).built = None, True
     bureau.clock.forward(minutes=6)
-    await _work(bureau)
+    await work(bureau)
     assert bureau.states(key) == {"site": "confirmed", "note": "confirmed"}
 
 
@@ -141,10 +135,10 @@ async def test_look__the_worker_stops_while_looking(bureau: Office) -> None:
         (held,) = tx.deliveries.claim("dead", bureau.clock(), timedelta(seconds=5), 10)
     assert held.channel == "site"
     _site(bureau).built = True
-    await _work(bureau)
+    await work(bureau)
     assert bureau.states(key)["site"] == "accepted"
     bureau.clock.forward(seconds=6)
-    await _work(bureau)
+    await work(bureau)
     assert bureau.states(key) == {"site": "confirmed", "note": "confirmed"}
     assert len(bureau.service.texts("site")) == 1
 
@@ -155,15 +149,30 @@ async def test_look__a_correction_takes_over(bureau: Office) -> None:
     bureau.desk.revise(key, OFFICER, data=DOCUMENT.replace("茶点", "点心").encode(), name="corner.md")
     bureau.approve(key)
     bureau.desk.correct(key, OFFICER, confirmed=True)
-    await _work(bureau)
+    await work(bureau)
     bureau.clock.forward(minutes=6)
-    await _work(bureau)
+    await work(bureau)
     old, new = [d for d in bureau.desk.show(key).deliveries if d.channel == "site"]
     assert not old.unseen and new.unseen
     _site(bureau).built = True
     bureau.clock.forward(minutes=6)
-    await _work(bureau)
+    await work(bureau)
     assert [str(d.state) for d in bureau.desk.show(key).deliveries if d.channel == "note"][-1] == "confirmed"
+
+
+async def test_look__not_for_what_was_taken_back(bureau: Office) -> None:
+    """A retraction is over when the service has taken it; the post that is gone is looked for no more, and it is said."""
+    key = await _published(bureau)
+    bureau.desk.retract(key, OFFICER, confirmed=True)
+    await work(bureau)
+    for _ in range(2):
+        bureau.clock.forward(minutes=6)
+        await work(bureau)
+    assert _site(bureau).looks == 0
+    published, taken_back = [d for d in bureau.desk.show(key).deliveries if d.channel == "site"]
+    assert not published.unseen and not taken_back.unseen
+    events = [e.name for e in bureau.desk.log(key)]
+    assert events.count("delivery.overtaken") == 1 and events.count("delivery.accepted") == 2
 
 
 async def test_look__somebody_is_told(bureau: Office) -> None:
@@ -176,11 +185,11 @@ async def test_look__somebody_is_told(bureau: Office) -> None:
 
     assert causes() == []
     bureau.clock.time += UNSEEN_AFTER + timedelta(minutes=1)
-    await _work(bureau)
+    await work(bureau)
     assert causes() == [f"delivery.unseen:{key}-r1-site-both"]
     _site(bureau).built = True
     bureau.clock.forward(minutes=6)
-    await _work(bureau)
+    await work(bureau)
     assert causes() == []
 
 
@@ -206,15 +215,13 @@ async def test_repeatable__cleared_up_without_a_person(bureau: Office) -> None:
     """An unknown outcome stays uncertain, is never failed or cancelled meanwhile, and is cleared up by sending again."""
     note = KeyedNote("note", bureau.desk.channels["note"].settings)
     note.service = bureau.service
-    bureau.desk.channels["note"] = note  # type: ignore[index]
+    bureau.desk.channels["note"] = note  # type: ignore[index]  # it is a dict
     _site(bureau).built = True
     key = await _published(bureau)
     bureau.service.faults = [_lost]
     bureau.service.hidden = True
     bureau.clock.forward(minutes=6)
-    await _work(
-        bureau
-    )  # the site is seen, the note goes out, and its answer is lost; sent again, it is known
+    await work(bureau)  # the site is seen, the note goes out, and its answer is lost; sent again, it is known
     assert bureau.states(key)["note"] == "confirmed"
     assert len(bureau.service.texts("note")) == 1
     assert "delivery.uncertain" in [e.name for e in bureau.desk.log(key)]
@@ -224,16 +231,16 @@ async def test_repeatable__out_of_reach_stays_uncertain(bureau: Office) -> None:
     """While the service cannot be reached again, what may be out is not called failed, however long it takes."""
     note = KeyedNote("note", bureau.desk.channels["note"].settings)
     note.service = bureau.service
-    bureau.desk.channels["note"] = note  # type: ignore[index]
+    bureau.desk.channels["note"] = note  # type: ignore[index]  # it is a dict
     _site(bureau).built = True
     key = await _published(bureau)
     bureau.service.faults = [_lost]
     bureau.service.refuse = [lambda: None, lambda: None, *[_away] * 60]
     bureau.clock.forward(minutes=6)
-    await _work(bureau)
+    await work(bureau)
     for _ in range(30):
         bureau.clock.forward(hours=2)
-        await _work(bureau)
+        await work(bureau)
     assert bureau.states(key)["note"] == "uncertain"
 
 

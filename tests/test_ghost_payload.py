@@ -105,6 +105,18 @@ def test_excerpt__fits_by_sentences(zh: str, en: str, expected: str) -> None:
     assert found == expected and len(found) <= 300
 
 
+@pytest.mark.parametrize("character", ["\x00", "\x0b", "\x9f", "\ufdd0", "\uffff"])
+def test_text__what_no_page_can_carry(character: str) -> None:
+    """A character that no page may have is named before approval, and not left to Ghost."""
+    variant = variant_of(adapter())
+    body = variant.parts["body"]
+    spoiled = replace(
+        variant, parts={**variant.parts, "body": replace(body, data=body.data + character.encode())}
+    )
+    with pytest.raises(Unsupported, match=f"U\\+{ord(character):04X}"):
+        adapter().prepare(spoiled)
+
+
 def test_tags__are_no_internal_ones() -> None:
     """A hash or a comma in front is taken away, equal tags count once, and too long a one is refused."""
     payload = payload_of(adapter(), tags=Tags(zh=("#讲座", ",讲座"), en=("Lecture", "lecture")))

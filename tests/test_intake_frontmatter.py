@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
-from publisher import intake
-from publisher.announcement import Bilingual, Event, Image, Tags
+from publisher import assets, intake
+from publisher.announcement import Bilingual, Event, Tags
 from publisher.errors import DocumentError
 
 BODY = "---\n欢迎。\n\nWelcome.\n"
 EVENT = "event: {start: 2026-10-12T15:00, timezone: Asia/Shanghai"
 
 
+PICTURE = (Path(assets.__file__).parent / "demo" / "hall.jpg").read_bytes()
+
+
 def read(front: str) -> intake.Document:
     """A Markdown document with this front matter; its first line is line 2."""
-    return intake.read(f"---\n{front}\n{BODY}".encode(), "x.md")
+    return intake.read(f"---\n{front}\n{BODY}".encode(), "x.md", beside=lambda name: PICTURE)
 
 
 def test_front_matter__everything_it_may_say() -> None:
@@ -44,7 +48,9 @@ def test_front_matter__everything_it_may_say() -> None:
     )
     assert revision.organisations == (Bilingual("示例市图书馆", "Example City Library"),)
     assert revision.tags == Tags(("公开讲座", "城市"), ("Cities",))
-    assert revision.images == (Image("photos/river.jpg", Bilingual("江岸", "The riverside")),)
+    (image,) = revision.images
+    assert (image.file, image.alt) == ("photos/river.jpg", Bilingual("江岸", "The riverside"))
+    assert [kept.sha256 for kept in document.pictures] == [image.sha256]
     assert document.publish_at == "2026-09-20 09:00 Asia/Shanghai"
     assert document.channels == ("website", "newsletter")
 

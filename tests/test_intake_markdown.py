@@ -14,7 +14,8 @@ from publisher import assets, intake, preflight
 from publisher.announcement import Bilingual, Event, Markup, Passage, PassageKind, Tags
 from publisher.errors import DocumentError
 
-SAMPLE = (Path(assets.__file__).parent / "demo" / "sample-event.md").read_bytes()
+DEMO = Path(assets.__file__).parent / "demo"
+SAMPLE = (DEMO / "sample-event.md").read_bytes()
 TITLES = "# 公开讲座\n\n# Public Lecture\n\n"
 
 
@@ -30,7 +31,7 @@ def passages(text: str) -> list[Passage]:
 
 def test_sample__is_complete_and_clean() -> None:
     """The bundled event uses every part of the format and has no finding."""
-    document = intake.read(SAMPLE, "sample-event.md")
+    document = intake.read(SAMPLE, "sample-event.md", beside=lambda name: (DEMO / name).read_bytes())
     revision = document.revision
     assert revision.markup is Markup.MARKDOWN
     assert revision.event == Event(

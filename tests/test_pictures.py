@@ -19,7 +19,7 @@ from publisher.channel import PictureFormat, PictureRule, Variant
 from publisher.errors import DocumentError, PublisherError
 from publisher.pictures import LARGEST_FILE, fitted, keep, take
 from publisher.store import Store
-from tests.toy import OFFICER, Office, office
+from tests.toy import OFFICER, Office, office, work
 
 
 def photo(
@@ -219,7 +219,7 @@ _HEAD = "---\ntitle: {zh: 一题, en: A Title}\nimages:\n" + "".join(
 )
 def test_placing__after_its_passage(body: str, places: dict[str, int]) -> None:
     """A picture stands after the pair it follows; above all text it leads, in both languages' text it counts once."""
-    revision = intake.read(f"{_HEAD}---\n{body}\n".encode(), "a.md").revision
+    revision = intake.read(f"{_HEAD}---\n{body}\n".encode(), "a.md", beside=_beside).revision
     assert {image.file[0]: image.after for image in revision.images} == places
     assert [image.file[0] for image in revision.images] == list(places)
 
@@ -252,6 +252,13 @@ def test_store__once_and_for_good(bureau: Office) -> None:
 def test_store__a_picture_that_was_changed(bureau: Office) -> None:
     """A picture whose bytes are not those of its hash is not used, and the sentence says what to do."""
     key, _ = bureau.desk.add(_DOCUMENT.encode(), "a.md", OFFICER, beside=_beside)
+    _forge(bureau)
+    with pytest.raises(PublisherError, match="missing or has been changed"):
+        bureau.desk.submit(key, OFFICER)
+
+
+def _forge(bureau: Office) -> None:
+    """Other bytes in the place of every picture, the guards of the database taken away first."""
     with bureau.store._engine.begin() as connection:
         lite = connection.dialect.name == "sqlite"
         connection.exec_driver_sql(
@@ -259,8 +266,6 @@ def test_store__a_picture_that_was_changed(bureau: Office) -> None:
         )
         forged = "CAST('forged' AS BLOB)" if lite else "'forged'::bytea"
         connection.exec_driver_sql(f"UPDATE pictures SET data = {forged}")
-    with pytest.raises(PublisherError, match="missing or has been changed"):
-        bureau.desk.submit(key, OFFICER)
 
 
 def test_add__a_missing_picture_files_nothing(bureau: Office) -> None:
@@ -286,6 +291,46 @@ def test_seal__pictures_are_signed(bureau: Office, monkeypatch: pytest.MonkeyPat
     assert _sent(bureau, key) == shown and len(shown) == 3
     assert {max(picture.width, picture.height) for picture in shown} == {320}
     assert [picture.alt for picture in shown] == [Bilingual(f"图{n}", f"Picture {n}") for n in "abc"]
+
+
+def _illustrated(bureau: Office, monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
+    """The website takes pictures; what it is asked to send, in order."""
+    site = type(bureau.desk.channels["site"])
+    capabilities, prepare = site.capabilities.fget, site.prepare
+    asked: list[tuple] = []
+    monkeypatch.setattr(
+        site,
+        "capabilities",
+        property(lambda self: replace(capabilities(self), pictures=PictureRule(longest=320))),
+    )
+    monkeypatch.setattr(site, "prepare", lambda self, v: (asked.append(v.pictures), prepare(self, v))[1])
+    return asked
+
+
+async def test_seal__the_worker_sends_the_signed_pictures(
+    bureau: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the adapter is given at the hour is what was shown to the approver, byte for byte."""
+    asked = _illustrated(bureau, monkeypatch)
+    key, _ = bureau.desk.add(_DOCUMENT.encode(), "a.md", OFFICER, beside=_beside)
+    shown = _sent(bureau, key)
+    bureau.approve(key)
+    bureau.desk.schedule(key, "now", OFFICER)
+    asked.clear()
+    await work(bureau)
+    assert asked[0] == shown and len(shown) == 3
+    assert len(bureau.service.texts("site")) == 1
+
+
+async def test_seal__a_forged_picture_is_not_sent(bureau: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture that was changed in the store after the approval, below the program, is noticed and not sent."""
+    _illustrated(bureau, monkeypatch)
+    key, _ = bureau.desk.add(_DOCUMENT.encode(), "a.md", OFFICER, beside=_beside)
+    bureau.approve(key)
+    bureau.desk.schedule(key, "now", OFFICER)
+    _forge(bureau)
+    await work(bureau)
+    assert bureau.service.texts("site") == [] and bureau.states(key)["site"] == "failed"
 
 
 def _sent(bureau: Office, key: str) -> tuple:

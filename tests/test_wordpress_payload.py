@@ -20,8 +20,8 @@ from tests.wordpress_cases import payloads
 
 REACH = {"url": "https://www.example.org", "username": "office", "application_password": "abcd efgh"}
 WORDS = {
-    "username": "office", "username_setting": "SITE_USERNAME", "application_password": "SITE_APPLICATION_PASSWORD",
-    "url": "SITE_URL", "retract": "SITE_RETRACT", "message": "Sorry", "username_shown": "office",
+    "user": "office", "username": "SITE_USERNAME", "application_password": "SITE_APPLICATION_PASSWORD",
+    "url": "SITE_URL", "retract": "SITE_RETRACT", "message": "Sorry",
 }  # fmt: skip
 
 

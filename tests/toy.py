@@ -24,6 +24,7 @@ from publisher.channel import (
 )
 from publisher.control import Control
 from publisher.desk import Desk
+from publisher.engine.embedded import EmbeddedEngine
 from publisher.settings import OfficeSettings, Settings
 from publisher.store import Store
 
@@ -187,6 +188,16 @@ class Office:
     def states(self, key: str) -> dict[str, str]:
         """The state of each delivery by channel."""
         return {d.channel: str(d.state) for d in self.desk.show(key).deliveries}
+
+
+async def work(bureau: Office, owner: str = "worker-1") -> None:
+    """A worker's turn: all that is due, and all that becomes due by it."""
+    engine = EmbeddedEngine(bureau.store, bureau.desk.channels, owner, now=bureau.clock)
+    with bureau.store.write() as tx:
+        tx.deliveries.release_all(bureau.clock())
+    while await engine.enqueue_due():
+        await engine.drain()
+    await engine.stop()
 
 
 def office(store: Store, home: Path, **settings: object) -> Office:

@@ -16,6 +16,7 @@ from typing import Any
 from publisher.announcement import Language
 from publisher.channel import Part, Payload, Picture, Unsupported, Variant
 from publisher.render import links, sentence
+from publisher.render.html import refuse_unprintable
 
 _LONGEST_TITLE, _LONGEST_TAG, _LONGEST_ALT, _LONGEST_EXCERPT = 255, 191, 191, 300
 _SLUG = re.compile(r"[a-z0-9-]{1,80}")
@@ -110,6 +111,8 @@ def build(variant: Variant, own: str) -> GhostPayload:
         raise Unsupported(
             f"The title has {len(title)} characters, and Ghost takes {_LONGEST_TITLE}; shorten it."
         )
+    for part in variant.parts.values():
+        refuse_unprintable(part.text)
     where = slug(variant.key, variant.scope)
     if not _SLUG.fullmatch(where):
         raise Unsupported(f"{variant.key!r} is not the key of an announcement, so it can be no address.")
@@ -153,7 +156,7 @@ def _shorter(text: str, language: Language) -> Iterator[str]:
 
 def _alt(picture: Picture, languages: tuple[Language, ...]) -> str:
     """What the leading picture shows: in all languages, else in the first one whose words fit."""
-    said = (picture.alt_in(languages), *(picture.alt[code] for code in languages))
+    said = (picture.alt.joined(languages), *(picture.alt[code] for code in languages))
     return next((one for one in said if one and len(one) <= _LONGEST_ALT), "")
 
 

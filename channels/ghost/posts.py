@@ -6,10 +6,10 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from channels.ghost.payload import Upload
+from publisher import clock
 from publisher.channel import Links, Outcome, Receipt
 
 ID = re.compile(r"[0-9a-f]{24}")
@@ -123,13 +123,10 @@ def receipt(post: Post, code: int, scrub: Callable[[str], str]) -> Receipt | Non
     mailed = f", e-mail {post.email or 'not sent'}" if post.newsletter else ""
     raw = scrub(post.raw)
     return Receipt(
-        Outcome.CONFIRMED, post.id, Links(both=post.url), f"{code}{mailed}", _time(post.published_at), raw
+        Outcome.CONFIRMED,
+        post.id,
+        Links(both=post.url),
+        f"{code}{mailed}",
+        clock.instant(post.published_at),
+        raw,
     )
-
-
-def _time(value: str) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import structlog
 
 from channels.ghost import posts, trouble
@@ -70,7 +68,7 @@ class Site:
     def changed(self, response: Response, number: str, *, public: bool) -> Post:
         """The post as it is after a change. Raises what a refusal means, and :class:`OutcomeUnknown`."""
         self.api.refuse(response, creates=True)
-        found = posts.listed(_object(response))
+        found = posts.listed(response.json_object)
         if not found or found[0].id != number or found[0].public is not public:
             raise OutcomeUnknown(
                 f"{self.api.host} answered {response.status}, but not with the changed post."
@@ -90,11 +88,3 @@ class Site:
                 post=post.id,
             )
         return receipt
-
-
-def _object(response: Response) -> dict[str, Any]:
-    try:
-        data = response.json()
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}

@@ -22,7 +22,7 @@ _SIGN_IN: Mapping[str, str] = {
 _CLOCK = (
     "finds the signature too old: the clock of this machine or of Ghost's is wrong by minutes; set it right"
 )
-_SECRET = "does not accept the signature: the second half of {key} is wrong; copy the Admin API key again"  # noqa: S105
+_SECRET = "does not accept the signature: the second half of {key} is wrong; copy the Admin API key again"  # noqa: S105  # a sentence
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,9 +50,9 @@ class HugoAdapter(Adapter[HugoSettings, BundlePayload]):
 
     @property
     def capabilities(self) -> Capabilities:
-        """To publish the same files again changes nothing, in a folder as in git."""
+        """What is not in the folder, or at the remote, now will not appear later."""
         rule = PictureRule(longest=2560, formats=(PictureFormat.JPEG, PictureFormat.PNG, PictureFormat.WEBP))
-        return Capabilities(pictures=rule, settles_after=timedelta(0), repeatable=True)
+        return Capabilities(pictures=rule, settles_after=timedelta(0))
 
     def links(self, key: str) -> Links:
         """The page in each language; the leading language's, where one address must do for both."""
@@ -104,7 +104,7 @@ class HugoAdapter(Adapter[HugoSettings, BundlePayload]):
 
         Raises :class:`Unavailable` for a site that cannot be asked.
         """
-        if await live.missing(payload.marks):
+        if await live.missing(self.settings.url, payload.marks):
             return receipt
         return replace(receipt, outcome=Outcome.CONFIRMED, at=clock.now())
 

@@ -19,11 +19,8 @@ from channels.hugo.settings import HugoSettings, checked
 from publisher.announcement import Language
 from publisher.channel import Layout, Payload, Unsupported, Variant
 from publisher.render import links
+from publisher.render.html import refuse_unprintable
 from publisher.render.markdown import escape, is_sound
-
-# Controls, and what Unicode says is no character: no page shows them, and YAML refuses them.
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
-
 
 _MARK = ("announcement", ".json")
 
@@ -231,9 +228,7 @@ def _texts(value: Value) -> Iterator[str]:
 
 def _carried(text: str) -> str:
     """``text``, where a page can carry it. Raises :class:`Unsupported`."""
-    if found := _FORBIDDEN.search(text):
-        code = f"U+{ord(found[0]):04X}"
-        raise Unsupported(f"The text has a character no web page can carry ({code}); delete it.")
+    refuse_unprintable(text)
     return text
 
 

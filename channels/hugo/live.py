@@ -7,33 +7,27 @@ has beside it, with key and revision in it, is there exactly when that revision 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
-from publisher.channel import DeliveryError, Unavailable
 from publisher.http import HttpClient
 
 _PATIENCE = 20.0
 """Seconds one look may take."""
 
 
-async def missing(marks: Mapping[str, bytes]) -> list[str]:
-    """The addresses of ``marks`` where something else is served, or nothing.
+async def missing(site: str, marks: Mapping[str, bytes]) -> list[str]:
+    """The addresses of ``marks`` where something else is served, or nothing; all of them are below ``site``.
 
     Raises :class:`~publisher.channel.Unavailable` where the site cannot be asked at all.
     """
+    client = HttpClient(site, timeout=_PATIENCE)
     found = []
-    for address, expected in marks.items():
-        split = urlsplit(address)
-        client = HttpClient(f"{split.scheme}://{split.netloc}", timeout=_PATIENCE)
-        try:
-            # What lies in between may keep an older page; a question of its own is answered by the site itself.
-            answer = await client.send(
-                "GET", split.path, headers={"Cache-Control": "no-cache"}, creates=False
-            )
-        except DeliveryError as error:
-            raise Unavailable(str(error)) from None
-        finally:
-            await client.close()
-        if answer.status != 200 or answer.body != expected:
-            found.append(address)
+    try:
+        for address, expected in marks.items():
+            path = address.removeprefix(client.base_url)
+            # A cache in between may keep an older page; it is told to ask the site itself.
+            answer = await client.send("GET", path, headers={"Cache-Control": "no-cache"}, creates=False)
+            if answer.status != 200 or answer.body != expected:
+                found.append(address)
+    finally:
+        await client.close()
     return found

@@ -15,7 +15,7 @@ from publisher.announcement import KEY, Language
 from publisher.channel import ChannelSettings, Unsupported
 from publisher.errors import UsageError
 from publisher.http import server_address
-from publisher.render.links import normalise
+from publisher.render.links import base_address, normalise
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _PATH = rf"{_PART}(/{_PART})*"
@@ -37,13 +37,6 @@ class Retraction(StrEnum):
 
     DELETE = "delete"
     DRAFT = "draft"
-
-
-def _address(url: str) -> str:
-    split = urlsplit(url)
-    if split.query or split.fragment or split.username or split.password:
-        raise ValueError("must be a plain address such as https://www.example.org/")
-    return normalise(url).rstrip("/") + "/"
 
 
 def _pattern(url: str) -> str:
@@ -85,7 +78,7 @@ class HugoSettings(ChannelSettings):
     folder: Path = Field(
         description="folder of the site, the one with hugo.toml, hugo.yaml or config.toml in it"
     )
-    url: Annotated[str, AfterValidator(_address)] = Field(
+    url: Annotated[str, AfterValidator(base_address)] = Field(
         description="the site's baseURL, such as https://www.example.org/"
     )
     section: str = Field("news", pattern=rf"^{_PATH}$", description="folder of the pages below content/")

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import AfterValidator, Field, SecretStr
 
 from channels.mastodon import status as posts
-from channels.mastodon.status import StatusPayload, json_object
+from channels.mastodon.status import StatusPayload
 from publisher import clock
 from publisher.channel import (
     Adapter,
@@ -148,7 +148,7 @@ class MastodonAdapter(Adapter[MastodonSettings, StatusPayload]):
                 "Look at the account before sending it again."
             )
         self._raise_for_status(response, creates=True)
-        receipt = posts.receipt(json_object(response), response.status, Outcome.ACCEPTED, self._http.scrub)
+        receipt = posts.receipt(response.json_object, response.status, Outcome.ACCEPTED, self._http.scrub)
         if receipt is None:
             raise OutcomeUnknown(f"{self._host} answered {response.status}, but not with the post it made.")
         return await self._confirmed(receipt)
@@ -168,13 +168,13 @@ class MastodonAdapter(Adapter[MastodonSettings, StatusPayload]):
         *Confirmed* where the answer shows the new text, else *accepted*; id and links are the post's.
         """
         response = await self._http.send("PUT", self._path(receipt), json=payload.edit, creates=True)
-        if response.status in _GONE and json_object(response):
+        if response.status in _GONE and response.json_object:
             raise Rejected(
                 f"{self._host} no longer has the post that should be changed ({response.status}); "
                 "look at the account, and publish it anew if it is missed."
             )
         self._raise_for_status(response, creates=True)
-        status = json_object(response)
+        status = response.json_object
         changed = posts.receipt(status, response.status, Outcome.ACCEPTED, self._http.scrub)
         if changed is None or changed.id != receipt.id:
             raise OutcomeUnknown(f"{self._host} answered {response.status}, but not with the changed post.")
@@ -186,7 +186,7 @@ class MastodonAdapter(Adapter[MastodonSettings, StatusPayload]):
         Always *confirmed*, with the post's id and without links, since nothing can be read there any more.
         """
         response = await self._http.send("DELETE", self._path(receipt), creates=True)
-        answer = json_object(response)
+        answer = response.json_object
         # A server that does not know the path says so in a web page; only its own "not found" means gone.
         if not (response.status in _GONE and answer):
             self._raise_for_status(response, creates=True)
@@ -248,7 +248,7 @@ class MastodonAdapter(Adapter[MastodonSettings, StatusPayload]):
         return response
 
     async def _get_object(self, path: str) -> dict[str, Any]:
-        found = json_object(await self._get(path))
+        found = (await self._get(path)).json_object
         if not found:
             raise Unavailable(
                 f"{self._host} does not answer like a Mastodon server; check {self._setting('URL')}."
@@ -275,7 +275,7 @@ class MastodonAdapter(Adapter[MastodonSettings, StatusPayload]):
                 f"{self._host} accepted the post and then dropped it, as filters for new or reported accounts do; "
                 "a person must look at the account."
             )
-        if response.status != 200 or str(json_object(response).get("id")) != receipt.id:
+        if response.status != 200 or str(response.json_object.get("id")) != receipt.id:
             return receipt
         return replace(receipt, outcome=Outcome.CONFIRMED)
 

@@ -6,13 +6,12 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from publisher import clock
 from publisher.channel import Links, Outcome, Payload, Receipt
-from publisher.http import Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +40,6 @@ class StatusPayload(Payload):
         }
 
 
-def json_object(response: Response) -> dict[str, Any]:
-    """The JSON object that was answered; empty for anything else."""
-    try:
-        data = response.json()
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}
-
-
 def receipt(
     status: dict[str, Any], code: int, outcome: Outcome, scrub: Callable[[str], str]
 ) -> Receipt | None:
@@ -60,15 +50,9 @@ def receipt(
     if not re.fullmatch(r"https?://[!-~]+", url):
         return None
     raw = scrub(json.dumps(status, ensure_ascii=False))
-    return Receipt(outcome, number, Links(both=url), str(code), _time(status.get("created_at")), raw)
-
-
-def _time(value: object) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return Receipt(
+        outcome, number, Links(both=url), str(code), clock.instant(str(status.get("created_at"))), raw
+    )
 
 
 def older_than(link: str) -> str:

@@ -11,7 +11,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, ClassVar
-from urllib.parse import urlsplit
 
 from markupsafe import escape
 from pydantic import AfterValidator, Field
@@ -43,26 +42,18 @@ from publisher.channel import (
 )
 from publisher.errors import PublisherError
 from publisher.render import calendar
-from publisher.render.links import normalise
+from publisher.render.links import base_address
 
 _OURS = re.compile(r"[0-9a-f]{20}\.(jpg|png|webp)")
 """The names of pictures that we made; anything else in their folder is somebody else's."""
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-def _address(url: str) -> str:
-    """A base address in ASCII that ends with a slash. Raises ``ValueError``."""
-    split = urlsplit(url)
-    if split.query or split.fragment or split.username or split.password:
-        raise ValueError("must be a plain address such as https://www.example.org/news/")
-    return normalise(url).rstrip("/") + "/"
-
-
 class StaticSiteSettings(ChannelSettings):
     """Where the site is, on the disk and on the web."""
 
     folder: Path = Field(description="folder the site is written to, which the web server serves")
-    url: Annotated[str, AfterValidator(_address)] = Field(
+    url: Annotated[str, AfterValidator(base_address)] = Field(
         description="address of that folder on the web, such as https://www.example.org/news/"
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -13,17 +12,12 @@ from channels.static_site.record import Record
 from publisher.announcement import KEY, Language
 from publisher.channel import Layout, Payload, Unsupported, Variant
 from publisher.render.calendar import refolded, sequence
+from publisher.render.html import refuse_unprintable
 from publisher.render.links import mentions_token, place
 
 CALENDAR = "event.ics"
 PICTURES = "pictures"
 """The folder of all pictures, each once, by a name made of its content. The pages of ours know it, too."""
-# What no HTML or XML document may carry (WHATWG HTML 13.2.3.5, XML 1.0 section 2.2): controls, non-characters.
-_FORBIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef"
-    + "".join(chr(plane << 16 | low) for plane in range(17) for low in (0xFFFE, 0xFFFF))
-    + "]"
-)
 
 
 @dataclass(frozen=True)
@@ -75,9 +69,7 @@ def _refuse(variant: Variant) -> None:
     for part in variant.parts.values():
         if mentions_token(part.text):
             raise Unsupported("The page's own address is not filled in; set PUBLISHER_CANONICAL.")
-        if found := _FORBIDDEN.search(part.text):
-            code = f"U+{ord(found[0]):04X}"
-            raise Unsupported(f"The text has a character no web page can carry ({code}); delete it.")
+        refuse_unprintable(part.text)
 
 
 def _record(variant: Variant, base: str, parts: Mapping[str, str], files: Mapping[str, bytes]) -> Record:

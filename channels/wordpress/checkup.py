@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from channels.wordpress import posts, terms, trouble
+from channels.wordpress import terms, trouble
 from channels.wordpress.settings import PostType, Withdrawal, WordPressSettings
 from channels.wordpress.site import Site, address
 from publisher.channel import DeliveryError, SignInFailed, Unavailable
@@ -24,7 +24,7 @@ async def check(site: Site, settings: WordPressSettings) -> str:
     """Whether the user is let in and may do what it must. Raises :class:`SignInFailed` with the way to mend it."""
     wanted = {"context": "edit", "_fields": "id,name,slug,roles,capabilities"}
     response = await site.http.send("GET", address("/users/me", wanted), creates=False)
-    user = posts.json_object(response)
+    user = response.json_object
     if response.status != 200 or not isinstance(user.get("id"), int):
         await _say_why(site, response)
     rights = user.get("capabilities")
@@ -81,7 +81,7 @@ async def _say_why(site: Site, response: Response) -> None:
         raise SignInFailed(
             f"{site.host} keeps its REST API closed ({response.status} {code or 'and a web page'}): a security "
             "plug-in, a firewall or a password of the web server stands before it; let "
-            f"{site.setting('username_shown')} through to /wp-json/."
+            f"{site.user} through to /wp-json/."
         )
     site.refuse(response, "/users", creates=False)
     raise Unavailable(
@@ -107,8 +107,8 @@ async def _say_why_not_signed_in(site: Site, code: str) -> None:
         )
     )
     raise SignInFailed(
-        f"{site.host} does not know {site.setting('username_shown')} with this password: check "
-        f"{site.setting('username_setting')} and make a new application password for "
+        f"{site.host} does not know {site.user} with this password: check "
+        f"{site.setting('username')} and make a new application password for "
         f"{site.setting('application_password')}{also}."
     )
 
@@ -129,4 +129,4 @@ async def _has_plain_permalinks(site: Site) -> bool:
         response = await site.http.send("GET", "/?rest_route=/&_fields=namespaces", creates=False)
     except DeliveryError:
         return False
-    return "namespaces" in posts.json_object(response)
+    return "namespaces" in response.json_object

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import html
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,8 +11,8 @@ from channels.wordpress.settings import PostType, WordPressSettings
 from publisher.announcement import KEY, Language
 from publisher.channel import Layout, MediaType, Part, Payload, Picture, Unsupported, Variant
 from publisher.render import links
+from publisher.render.html import refuse_unprintable
 
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _LONGEST_TERM = 200
 """Characters of a category's or a tag's name (``wp_terms.name``)."""
 _OURS = (links.CALENDAR, links.SIBLING)
@@ -106,12 +105,10 @@ def _refuse(variant: Variant) -> None:
             rest = rest.replace(token, "")
         if links.mentions_token(rest):
             raise Unsupported(
-                f"The part {part.name} names an address that is not known when it is published."
+                f"The template of the {part.name} names the published page, whose address is known only once it is "
+                "out; take the link out of the template."
             )
-        if found := _FORBIDDEN.search(rest):
-            raise Unsupported(
-                f"The text has a character no web page can carry (U+{ord(found[0]):04X}); delete it."
-            )
+        refuse_unprintable(rest)
 
 
 def _terms(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -127,7 +124,7 @@ def _joined(texts: Mapping[str, str], languages: tuple[Language, ...]) -> str:
 
 def _picture(picture: Picture, variant: Variant) -> Upload:
     """Its slug says what it shows, too: a picture with other words is another file, so that no older post changes."""
-    stem, alt = picture.name.rpartition(".")[0], picture.alt_in(variant.languages)
+    stem, alt = picture.name.rpartition(".")[0], picture.alt.joined(variant.languages)
     words = hashlib.sha256(alt.encode()).hexdigest()[:8]
     ending = picture.format.ending
     return Upload(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from channels.wordpress import content as blocks
 from channels.wordpress import trouble
+from publisher import clock
 from publisher.announcement import Language
 from publisher.channel import Links, Outcome, Receipt
 from publisher.http import Response
@@ -76,18 +76,9 @@ def read(data: object) -> Post | None:
     )
 
 
-def json_object(response: Response) -> dict[str, Any]:
-    """The JSON object that was answered; empty for anything else."""
-    try:
-        data = response.json()
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}
-
-
 def answered(response: Response) -> Post | None:
     """The post that was answered; ``None`` for anything else."""
-    return read(json_object(response))
+    return read(response.json_object)
 
 
 def is_gone(response: Response) -> bool:
@@ -105,17 +96,14 @@ def receipt(post: Post, languages: tuple[Language, ...], code: int, scrub: Calla
     own = {str(code): post.link for code in languages} if len(languages) == 1 else {}
     raw = f"{post.status} {post.id} {post.slug} {post.link} {post.date_gmt}"
     return Receipt(
-        Outcome.CONFIRMED, str(post.id), Links(post.link, **own), str(code), _time(post.date_gmt), scrub(raw)
+        Outcome.CONFIRMED,
+        str(post.id),
+        Links(post.link, **own),
+        str(code),
+        clock.instant(post.date_gmt),
+        scrub(raw),
     )
 
 
 def _numbers(value: Any) -> tuple[int, ...] | None:
     return tuple(one for one in value if isinstance(one, int)) if isinstance(value, list) else None
-
-
-def _time(value: str) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

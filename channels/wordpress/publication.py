@@ -80,7 +80,7 @@ class Publication:
         if not post.is_public:
             raise Rejected(
                 f"{self.site.host} keeps the post as {post.status[:20]} instead of publishing it, as a plug-in for "
-                f"editorial control does; publish it there, or let {self.site.setting('username')} publish."
+                f"editorial control does; publish it there, or let {self.site.user} publish."
             )
         if post.slug != self.payload.slug:
             await self._yield_to_twin(post)
@@ -107,7 +107,7 @@ class Publication:
         if oldest is None or oldest.id == made.id:
             raise Rejected(
                 f"{self.site.host} does not give the post the address {self.payload.slug}: something that "
-                f"{self.site.setting('username')} may not see has it, such as another user's draft."
+                f"{self.site.user} may not see has it, such as another user's draft."
             )
         return oldest
 

@@ -16,7 +16,7 @@ API = "/wp-json/wp/v2"
 
 
 class Site:
-    """One site for one channel. ``close`` gives its connections back."""
+    """One site for one channel. ``user`` is who publishes, fit to be shown; ``close`` gives its connections back."""
 
     def __init__(self, channel: str, settings: WordPressSettings) -> None:
         password = settings.application_password.get_secret_value()
@@ -27,11 +27,9 @@ class Site:
             timeout=settings.timeout,
             secrets=[password, password.replace(" ", "")],
         )
-        names = ("application_password", "url", "retract")
+        self.user = self.http.scrub(settings.username)
+        names = ("username", "application_password", "url", "retract")
         self._words = {name: f"{channel}_{name}".upper() for name in names}
-        self._words["username"] = self.http.scrub(settings.username)
-        self._words["username_shown"] = self._words["username"]
-        self._words["username_setting"] = f"{channel}_username".upper()
 
     @property
     def host(self) -> str:
@@ -111,8 +109,8 @@ class Site:
         """Raises what a refusal means, WordPress's own codes first."""
         if 200 <= response.status < 300:
             return
-        message = self.http.scrub(str(_field(response, "message")))
-        words = {**self._words, "message": message.rstrip(".")}
+        message = self.http.scrub(str(response.json_object.get("message", "")))
+        words = {**self._words, "user": self.user, "message": message.rstrip(".")}
         known = trouble.named(response, self.host, path.split("/")[1] if "/" in path else path, words)
         if known:
             raise known
@@ -138,11 +136,3 @@ class Site:
 def address(path: str, query: Mapping[str, str]) -> str:
     """``path`` below the API, with its query."""
     return f"{API}{path}?{urlencode(query)}" if query else f"{API}{path}"
-
-
-def _field(response: Response, name: str) -> object:
-    try:
-        data = response.json()
-    except ValueError:
-        return ""
-    return data.get(name, "") if isinstance(data, dict) else ""

@@ -6,57 +6,54 @@ Source: ``wp-includes/rest-api/endpoints/*`` and ``wp-includes/user.php``, seen 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from publisher.channel import DeliveryError, Rejected, SignInFailed, Unavailable
 from publisher.http import Response
 
 _SIGN_IN = (
-    "does not let {username} in: make a new application password for that user and put it into "
+    "does not let {user} in: make a new application password for that user and put it into "
     "{application_password}, and see that the web server hands the Authorization header on to PHP"
 )
-_UPLOAD = "does not let {username} upload files: give the user the role Author or Editor"
-_EDIT = (
-    "does not let {username} change this post: give the user the role Editor, or let it make the posts itself"
-)
+_UPLOAD = "does not let {user} upload files: give the user the role Author or Editor"
+_EDIT = "does not let {user} change this post: give the user the role Editor, or let it make the posts itself"
 
 _MEANS: Mapping[str, tuple[type[DeliveryError], str]] = {
     "rest_not_logged_in": (SignInFailed, _SIGN_IN),
     "incorrect_password": (SignInFailed, _SIGN_IN),
-    "invalid_username": (SignInFailed, "does not know the user {username}; correct {username_setting}"),
-    "invalid_email": (SignInFailed, "does not know the user {username}; correct {username_setting}"),
+    "invalid_username": (SignInFailed, "does not know the user {user}; correct {username}"),
+    "invalid_email": (SignInFailed, "does not know the user {user}; correct {username}"),
     "application_passwords_disabled": (
         SignInFailed,
         "has application passwords switched off; switch them on, or let the site be reached by https",
     ),
     "application_passwords_disabled_for_user": (
         SignInFailed,
-        "does not let {username} use application passwords; switch them on for that user",
+        "does not let {user} use application passwords; switch them on for that user",
     ),
     "rest_forbidden_status": (
         SignInFailed,
-        "does not let {username} see drafts: the password in {application_password} is wrong, or the user has a "
+        "does not let {user} see drafts: the password in {application_password} is wrong, or the user has a "
         "role below Author",
     ),
     "rest_cannot_publish": (
         SignInFailed,
-        "does not let {username} publish: give the user the role Author or Editor",
+        "does not let {user} publish: give the user the role Author or Editor",
     ),
     "rest_cannot_edit": (SignInFailed, _EDIT),
     "rest_cannot_edit_others": (SignInFailed, _EDIT),
     "rest_cannot_update": (SignInFailed, _EDIT),
     "rest_cannot_delete": (
         SignInFailed,
-        "does not let {username} delete this post: give the user the role Editor, or let it make the posts itself",
+        "does not let {user} delete this post: give the user the role Editor, or let it make the posts itself",
     ),
     "rest_cannot_assign_term": (
         SignInFailed,
-        "does not let {username} use one of the categories or tags: give the user the role Editor",
+        "does not let {user} use one of the categories or tags: give the user the role Editor",
     ),
-    "rest_forbidden": (SignInFailed, "refuses this to {username}: a plug-in, or the user's role, forbids it"),
+    "rest_forbidden": (SignInFailed, "refuses this to {user}: a plug-in, or the user's role, forbids it"),
     "rest_forbidden_context": (
         SignInFailed,
-        "does not show {username} posts for editing: give the user the role Author or Editor",
+        "does not show {user} posts for editing: give the user the role Author or Editor",
     ),
     "rest_no_route": (
         SignInFailed,
@@ -78,11 +75,11 @@ _MEANS: Mapping[str, tuple[type[DeliveryError], str]] = {
 
 _CREATING: Mapping[str, str] = {
     "media": _UPLOAD,
-    "categories": "lacks a category and does not let {username} make it: make it on the site, or give the user the "
+    "categories": "lacks a category and does not let {user} make it: make it on the site, or give the user the "
     "role Editor",
-    "tags": "does not let {username} make tags: give the user the role Author or Editor",
-    "pages": "does not let {username} make pages: give the user the role Editor",
-    "posts": "does not let {username} write posts: give the user the role Author or Editor",
+    "tags": "does not let {user} make tags: give the user the role Author or Editor",
+    "pages": "does not let {user} make pages: give the user the role Editor",
+    "posts": "does not let {user} write posts: give the user the role Author or Editor",
 }
 """What ``rest_cannot_create`` means, by what should have been made."""
 
@@ -93,7 +90,7 @@ KNOWN = frozenset({*_MEANS, "rest_cannot_create"})
 
 def code_of(response: Response) -> str:
     """WordPress's code of an error; the inner one where a parameter was refused for a reason of its own."""
-    data = _object(response)
+    data = response.json_object
     code = str(data.get("code") or "")
     details = data.get("data", {}).get("details", {}) if isinstance(data.get("data"), dict) else {}
     if code == "rest_invalid_param" and isinstance(details, dict):
@@ -120,11 +117,3 @@ def named(response: Response, host: str, route: str, words: Mapping[str, str]) -
         return None
     kind, sentence = known
     return kind(f"{host} {sentence.format_map(words)} ({response.status} {code}).")
-
-
-def _object(response: Response) -> dict[str, Any]:
-    try:
-        data = response.json()
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}

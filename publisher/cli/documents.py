@@ -116,7 +116,7 @@ def _print_preview(shown: Preview) -> None:
         else:
             print(f"[{name}] {part.media_type}, {len(part.data):,} bytes (shown whole with --json)\n")
     for picture in variant.pictures:
-        shows = picture.alt_in(variant.languages)
+        shows = picture.alt.joined(variant.languages)
         print(f"[picture] {picture.width} × {picture.height}, {len(picture.data) / 1024:,.0f} kB: {shows}\n")
 
 

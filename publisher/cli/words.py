@@ -44,6 +44,7 @@ EVENTS = {
     "probe.started": "{channel}: asking whether the post is there",
     "delivery.accepted": "{channel}: sent, the service has taken it over: {url}",
     "delivery.not_seen_yet": "{channel}: sent, but not to be seen yet; looked for again by itself: {reason}",
+    "delivery.overtaken": "{channel}: not looked for any more: {reason}",
     "delivery.confirmed": "{channel}: published: {url}",
     "delivery.retried": "{channel}: did not work, is tried again by itself: {reason}",
     "delivery.repeated": "{channel}: the worker stopped, so it is done again, which does no harm",

@@ -130,7 +130,11 @@ class Deliverer:
             move, answer = await self._look(dossier, adapter, payload), None
         else:
             move, answer = await self._ask(delivery, adapter, payload)
-        if adapter.can_confirm and delivery.state is not State.ACCEPTED:
+        if (
+            adapter.can_confirm
+            and delivery.action is not Action.RETRACT
+            and delivery.state is not State.ACCEPTED
+        ):
             move = looked_for(move, self._now(), self._patience, self._rng)
         applied = await self._settle(delivery, move)
         bound.info(
@@ -228,7 +232,7 @@ class Deliverer:
         delivery = dossier.delivery
         newest = posts_out(dossier.beside).get((delivery.channel, delivery.scope))
         if newest is None or newest.id != delivery.id or delivery.receipt is None:
-            return Move(State.ACCEPTED, "delivery.accepted", "what followed is looked for instead")
+            return Move(State.ACCEPTED, "delivery.overtaken", "it was changed or taken back since")
         try:
             async with asyncio.timeout(LONGEST.total_seconds()):
                 found = await adapter.confirm(delivery.receipt, payload)

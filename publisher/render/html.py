@@ -15,6 +15,7 @@ from markdown_it.token import Token
 from markupsafe import Markup as SafeHtml
 
 from publisher.announcement import Language, Markup, Passage, PassageKind
+from publisher.channel import Unsupported
 
 _TAGS = {"p", "br", "strong", "em", "a", "ul", "ol", "li", "blockquote", "code", "h2", "h3", "h4", "h5", "h6"}
 _CLEANER = nh3.Cleaner(
@@ -23,6 +24,21 @@ _CLEANER = nh3.Cleaner(
     url_schemes={"http", "https", "mailto", "tel"},
     link_rel="noopener",
 )
+
+
+# What no HTML or XML document may carry (WHATWG HTML 13.2.3.5, XML 1.0 section 2.2): controls, non-characters.
+_FORBIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef"
+    + "".join(chr(plane << 16 | low) for plane in range(17) for low in (0xFFFE, 0xFFFF))
+    + "]"
+)
+
+
+def refuse_unprintable(text: str) -> None:
+    """Raises :class:`~publisher.channel.Unsupported` for a text with a character that no web page can carry."""
+    if found := _FORBIDDEN.search(text):
+        code = f"U+{ord(found[0]):04X}"
+        raise Unsupported(f"The text has a character no web page can carry ({code}); delete it.")
 
 
 @lru_cache(maxsize=1)

@@ -58,6 +58,17 @@ def normalise(url: str) -> str:
     return quote(url, safe="%/:=&?~#+!$,;@()*[]-._")
 
 
+def base_address(url: str) -> str:
+    """``url`` as :func:`normalise` writes it, with a slash at its end, to put paths behind; for settings models.
+
+    Raises ``ValueError`` with a sentence for a person.
+    """
+    split = urlsplit(url)
+    if split.query or split.fragment or split.username or split.password:
+        raise ValueError("must be a plain address such as https://www.example.org/news/")
+    return normalise(url).rstrip("/") + "/"
+
+
 def web_address(url: str) -> str:
     """``url`` as :func:`normalise` writes it, empty where it is no web address."""
     try:

@@ -1,8 +1,9 @@
-"""Text and passages as Markdown that any processor shows as it was approved: CommonMark, GFM, and Hugo's goldmark.
+"""Text and passages as Markdown that any processor shows as it was approved: CommonMark, GFM, goldmark.
 
 Written anew from the parsed text instead of passed through, since processors know more marks than CommonMark: tables,
-strikethrough, typographer's quotes, attributes, emoji, maths, Hugo's shortcodes. What is a letter stays a letter
-everywhere. Sources: CommonMark 0.31, github.github.com/gfm, gohugo.io/configuration/markup (goldmark's extensions).
+strikethrough, typographer's quotes, attributes, emoji, maths, the shortcodes of site generators. What is a letter
+stays a letter everywhere. Sources: CommonMark 0.31, github.github.com/gfm, gohugo.io/configuration/markup (goldmark's
+extensions).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from publisher.render.html import markdown
 # or an ellipsis of them.
 _MARKS = re.compile(r"[`*_{}<>|~^=$\"'&#]|-(?=-)|(?<=-)-|\.(?=\.)|(?<=\.)\.|(?<=www)\.")
 # A backslash before these does not help: "\[" opens maths where a site has that switched on, a backslash at the end of
-# a line is misread before a line break, and Hugo puts in emoji before it looks at anything else.
+# a line is misread before a line break, and goldmark puts in emoji before it looks at anything else.
 _EMOJI = re.compile(r":(?=[\w+-]+:)")
 _REFERENCED = re.compile(r"([\[\]\\]|:(?=[\w+-]+:))")
 _NUMBERED = re.compile(r"(\d{1,9})([.)])")
@@ -99,7 +100,7 @@ def _joined(pieces: Iterable[str]) -> str:
 
 
 def _linked(url: str) -> str:
-    """A link to ``url`` that shows it; in the short form Hugo 0.168 forgets to escape an ampersand.
+    """A link to ``url`` that shows it; in the short form some site generators forget to escape an ampersand.
 
     Others show the short form of what is percent-encoded decoded.
     """
@@ -154,7 +155,7 @@ def _written(node: Node, write: Callable[[str], str]) -> str:
             return "\n"
         case "hardbreak":
             return "\\\n"
-        # Hugo runs a shortcode and puts in emoji even inside code, so that such code is shown as text.
+        # A shortcode is run and emoji are put in even inside code, so that such code is shown as text.
         case "code_inline" if "{{" not in node.content and not _EMOJI.search(node.content):
             return _code(node.content)
         case _:
@@ -181,21 +182,21 @@ def address(url: str) -> str:
     url = _ENCODED.sub(lambda found: quote(found[0], safe=""), url)
     if _PLAIN_TARGET.fullmatch(url):
         return url
-    # What would be a reference; written as one itself, Hugo 0.168 shows it doubly escaped.
+    # What would be a reference; written as one itself, some site generators show it doubly escaped.
     url = re.sub(r"(&#?[A-Za-z0-9]+);", r"\1%3B", url)
     return f"<{url}>"
 
 
 def is_sound(url: str) -> bool:
-    """Whether ``url`` may be the target of a link: one that Hugo cannot parse stops the build of the whole site."""
+    """Whether ``url`` may be the target of a link: one that cannot be parsed stops the build of a whole site."""
     return bool(_SOUND.fullmatch(url))
 
 
 def in_alt(text: str) -> str:
     """``text`` as what a picture shows.
 
-    Hugo puts it into its attribute with every escape still in it, so that marks give way to marks that need none:
-    quotation marks become curly ones, brackets round ones, and what has no such partner goes.
+    Site generators put it into its attribute with every escape still in it, so that marks give way to marks that need
+    none: quotation marks become curly ones, brackets round ones, and what has no such partner goes.
     """
     text = re.sub(r'"([^"]*)"', r"“\1”", " ".join(text.split()))
     text = re.sub(r"&(?=#?[A-Za-z0-9]+;)", "＆", text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -47,10 +47,6 @@ class PictureView:
     width: int
     height: int
     alt: Bilingual
-
-    def alt_in(self, languages: Sequence[Language | str]) -> str:
-        """What it shows, in these languages."""
-        return " / ".join(self.alt[code] for code in languages if self.alt[code])
 
 
 @dataclass(frozen=True, slots=True)
