@@ -35,12 +35,9 @@ Open = Callable[[str], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A picture as the store keeps it; ``sha256`` is that of ``data``, in hex, sizes are in pixels."""
+    """A picture as the store keeps it; ``sha256`` is that of ``data``, in hex."""
 
     sha256: str
-    format: PictureFormat
-    width: int
-    height: int
     data: bytes = field(repr=False)
 
 
@@ -91,8 +88,8 @@ def keep(data: bytes, name: str, source: str) -> Kept:
             f"bring one with at least {_SMALLEST} on its longer side.",
             source=source,
         )
-    fmt, width, height, kept = _fitted(picture, _KEPT)
-    return Kept(hashlib.sha256(kept).hexdigest(), fmt, width, height, kept)
+    kept = _fitted(picture, _KEPT)[-1]
+    return Kept(hashlib.sha256(kept).hexdigest(), kept)
 
 
 def _read(data: bytes, name: str, source: str) -> Pillow.Image:

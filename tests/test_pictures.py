@@ -69,7 +69,7 @@ def test_keep__upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     kept = keep(photo(640, 480, exif=exif), "a.jpg", "a.md")
-    assert (kept.width, kept.height) == (480, 640)
+    assert opened(kept.data).size == (480, 640)
 
 
 def test_keep__colours_of_another_space() -> None:
@@ -77,7 +77,7 @@ def test_keep__colours_of_another_space() -> None:
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     kept = keep(photo(icc_profile=lab), "a.jpg", "a.md")
     assert "icc_profile" not in opened(kept.data).info
-    assert keep(photo(icc_profile=b"no profile"), "a.jpg", "a.md").format is PictureFormat.JPEG
+    assert keep(photo(icc_profile=b"no profile"), "a.jpg", "a.md").data.startswith(b"\xff\xd8")
 
 
 @pytest.mark.parametrize(

@@ -34,15 +34,6 @@ class Health:
             return 1 if self.retry_at is None or self.retry_at <= now else 0
         return max(0, cap - (self.window_count if self._is_current(now) else 0))
 
-    def free_at(self, cap: int, now: datetime) -> datetime | None:
-        """When it may start something again; ``None`` for at once."""
-        if self.allowance(cap, now):
-            return None
-        if self.paused_at is not None:
-            return self.retry_at
-        assert self.window_start is not None
-        return self.window_start + MINUTE
-
     def _is_current(self, now: datetime) -> bool:
         return self.window_start is not None and self.window_start <= now < self.window_start + MINUTE
 
