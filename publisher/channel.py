@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -177,11 +177,15 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Where an announcement can be read: one address for both languages, and one a language where there is."""
+    """Where an announcement can be read: one address for both languages, and one a language where there is.
+
+    ``pictures`` are the addresses of its pictures, in the order of the document, where the channel knows them.
+    """
 
     both: str
     zh: str = ""
     en: str = ""
+    pictures: tuple[str, ...] = ()
 
     def __getitem__(self, scope: str) -> str:
         """The best address for ``zh``, ``en`` or ``both``."""
@@ -236,7 +240,9 @@ class Capabilities:
     ``settles_after`` is the longest time after which the service may still show a post that was sent: "not there" is
     believed only after it. ``pages`` says whether a post can be read at an address of its own, so that others can link
     to it. ``repeatable`` says that publishing again with the same key makes no second post, by the service's own
-    promise: where it cannot be asked, an unknown outcome is then cleared up by sending again.
+    promise: where it cannot be asked, an unknown outcome is then cleared up by sending again. ``personal`` says that
+    every reader of a newsletter gets a message of her own, in which the adapter or its service fills in her address
+    and the one that ends her subscription.
     """
 
     length: LengthRule | None = None
@@ -244,6 +250,7 @@ class Capabilities:
     settles_after: timedelta = timedelta(minutes=2)
     pages: bool = True
     repeatable: bool = False
+    personal: bool = False
 
 
 def _listed(value: object) -> object:
@@ -444,6 +451,71 @@ class Adapter(ABC, Generic[SettingsT, PayloadT]):
     async def close(self) -> None:
         """Releases connections. Called once, at the end."""
         return
+
+
+# --- Newsletters that the office sends itself -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message of a mailing, to one subscriber.
+
+    ``number`` is its row in the ledger; ``address`` has an ASCII domain, its local part may be UTF-8; ``name`` may be
+    empty; ``scope`` is the language the subscriber reads: ``zh``, ``en`` or ``both``. ``ref`` is the subscriber's for
+    ever and part of the Message-ID; ``unsubscribe`` is the web address that ends the subscription, ``token`` its
+    secret part; ``bounce`` tells a report about this message from all others. The tokens are ``[a-z0-9-]``.
+    """
+
+    number: int
+    address: str
+    name: str
+    scope: str
+    ref: str
+    unsubscribe: str = field(repr=False)
+    token: str = field(repr=False)
+    bounce: str = field(repr=False)
+
+
+class Fate(StrEnum):
+    """What became of a letter, as its server said."""
+
+    SENT = "sent"
+    """The server has taken it over."""
+    DEFERRED = "deferred"
+    """Refused for now (4yz): the same letter is tried again later."""
+    REFUSED = "refused"
+    """Refused for good (5yz)."""
+    UNSENT = "unsent"
+    """Certainly not sent, and not for a reason of its own: the connection was lost before its first byte."""
+    UNKNOWN = "unknown"
+    """It may have been sent: its first byte has left, and the server has not answered."""
+
+
+class Record(Protocol):
+    """Where a mailing is written down, letter by letter. Both methods may be called from any thread, and are quick."""
+
+    def begin(self, number: int) -> bool:
+        """Called before the first byte of a letter leaves; ``False`` where it must not be sent any more."""
+
+    def end(self, number: int, fate: Fate, answer: str) -> None:
+        """Called once the fate of a letter is known; ``answer`` is the server's reply, or what was found out."""
+
+
+class MailingAdapter(Adapter[SettingsT, PayloadT]):
+    """An adapter whose post is one message to each subscriber. The core holds the list and the ledger."""
+
+    @abstractmethod
+    async def mail(self, payload: PayloadT, letters: AsyncIterator[Sequence[Letter]], record: Record) -> None:
+        """Sends every letter of every group, each exactly once, and returns when the fate of all is recorded.
+
+        Nothing is sent twice, whatever happens: what could not be sent is recorded and left to the core. Raises the
+        errors of this module where nothing can be sent at all, such as :class:`SignInFailed`; a letter that was
+        taken from ``letters`` and has no fate recorded is then certainly not sent, unless it was begun.
+        """
+
+    async def publish(self, payload: PayloadT, key: str) -> Receipt:
+        """A mailing has no single message."""
+        raise Unsupported(f"{self.channel} sends to subscribers one by one.")
 
 
 class Double(ABC):

@@ -85,4 +85,5 @@ def secrets(settings: Settings) -> list[str]:
     for values in settings.channels.values():
         models.append(values.checked(adapter(values.adapter).Settings))
     fields = [getattr(model, name) for model in models for name in type(model).model_fields]
-    return [field.get_secret_value() for field in fields if isinstance(field, SecretStr) and field]
+    each = [one for field in fields for one in (field if isinstance(field, tuple) else (field,))]
+    return [one.get_secret_value() for one in each if isinstance(one, SecretStr) and one]

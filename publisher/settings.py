@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from dotenv.parser import parse_stream
 from pydantic import (
@@ -63,6 +64,17 @@ class OfficeSettings(BaseModel):
         24.0, gt=0, le=24 * 14, description="how long a failing delivery is tried again, in hours"
     )
 
+    url: str = Field(
+        "",
+        description='address under which subscribers reach "publisher serve", such as https://news.example.org/; '
+        "needed to send a newsletter to subscribers",
+    )
+    secret: Annotated[tuple[SecretStr, ...], BeforeValidator(_listed)] = Field(
+        (),
+        description='signs the links in newsletters; "publisher init" writes one. Never lose it: links in old '
+        "newsletters depend on it. To change it, put the new one in front and keep the old: new,old",
+    )
+
     alerts: SecretStr = Field(
         SecretStr(""),
         description="who is told when something is stuck: Apprise addresses, such as "
@@ -77,6 +89,21 @@ class OfficeSettings(BaseModel):
                 raise ValueError(f'"{name}" is not a channel name; use small letters, digits and _')
             if value.count(name) > 1:
                 raise ValueError(f'"{name}" is listed twice')
+        return value
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        split = urlsplit(value)
+        if value and (split.scheme not in ("http", "https") or not split.hostname or split.query):
+            raise ValueError("is not a web address; write it like https://news.example.org/")
+        return f"{value.rstrip('/')}/" if value else ""
+
+    @field_validator("secret")
+    @classmethod
+    def _long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(one.get_secret_value()) < 32 for one in value):
+            raise ValueError("is too short; make one with: openssl rand -hex 32")
         return value
 
     @field_validator("timezone")

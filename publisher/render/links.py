@@ -24,6 +24,16 @@ CALENDAR, SIBLING = f"https://{_HOST}/calendar", f"https://{_HOST}/sibling"
 where they are only once they are there: its adapter fills them in."""
 _PICTURE = re.compile(rf"https:(//|\\/\\/){re.escape(_HOST)}(?:/|\\/)picture(?:/|\\/)([0-9a-f]+\.[a-z]+)")
 
+UNSUBSCRIBE, READER = f"https://{_HOST}/unsubscribe", f"reader@{_HOST}"
+"""What the templates of a newsletter write for the address that ends the subscription, and for the reader's own
+e-mail address: the places that are filled in for each subscriber, or by the service that sends the newsletter."""
+_PUBLISHED = re.compile(rf"https:(//|\\/\\/){re.escape(_HOST)}(?:/|\\/)published(?:/|\\/)([0-9]+)")
+
+
+def published(index: int) -> str:
+    """What templates write for the address that picture number ``index`` (from 0) has on the canonical channel."""
+    return f"https://{_HOST}/published/{index}"
+
 
 def mentions_token(text: str) -> bool:
     """Whether ``text`` contains the reserved host, which no author may write."""

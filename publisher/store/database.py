@@ -24,7 +24,7 @@ from publisher.errors import PublisherError, SettingsError
 from publisher.store.host import HostLock
 from publisher.store.transaction import Transaction
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration. A test holds it to the migrations folder."""
 
 _BUSY_SECONDS = 30.0

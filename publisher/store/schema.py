@@ -214,3 +214,84 @@ workers = _table(
     Column("owner", String(80), primary_key=True),
     Column("seen_at", UtcTime, nullable=False),
 )
+
+subscribers = _table(
+    "subscribers",
+    Column("id", _Id, primary_key=True),
+    Column("ref", String(16), nullable=False, unique=True),  # in tokens and Message-IDs, for ever
+    Column("address", Text, nullable=False),  # as she wrote it
+    Column("normal", Text, nullable=False, unique=True),  # as addresses are compared
+    Column("name", Text, nullable=False, server_default=""),
+    Column("reading", String(4), nullable=False),  # zh, en, both
+    Column("state", String(16), nullable=False),
+    Column("source", Text, nullable=False, server_default=""),
+    Column("consent_at", UtcTime),
+    Column("consent_how", Text, nullable=False, server_default=""),
+    Column("consent_text", Text, nullable=False, server_default=""),
+    Column(
+        "bounces", Integer, nullable=False, server_default=text("0")
+    ),  # soft ones since the last good sign
+    Column("created_at", UtcTime, nullable=False),
+    Column("changed_at", UtcTime, nullable=False),
+)
+
+memberships = _table(
+    "memberships",
+    Column("list", String(64), primary_key=True),
+    Column("subscriber_id", ForeignKey("subscribers.id", ondelete="CASCADE"), primary_key=True),
+)
+Index("ix_memberships_subscriber_id", memberships.c.subscriber_id)
+
+suppressions = _table(
+    "suppressions",
+    Column(
+        "digest", String(64), primary_key=True
+    ),  # SHA-256 of the normalised address: it outlives the address
+    Column("reason", String(16), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("detail", Text, nullable=False, server_default=""),
+)
+
+mailings = _table(
+    "mailings",
+    Column("delivery_id", ForeignKey("deliveries.id"), primary_key=True),
+    Column("upto", BigInteger, nullable=False, server_default=text("0")),  # subscribers listed so far, by id
+    Column("last", BigInteger, nullable=False),  # the newest subscriber when it began
+)
+
+letters = _table(
+    "letters",
+    Column("id", _Id, primary_key=True),
+    Column("delivery_id", ForeignKey("deliveries.id"), nullable=False),
+    Column("subscriber_id", BigInteger, nullable=False),  # stays when the subscriber is deleted
+    Column("state", String(8), nullable=False),
+    Column("fence", Integer, nullable=False, server_default=text("0")),  # of the claim it was taken under
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("due_at", UtcTime),
+    Column("answer", Text, nullable=False, server_default=""),
+    Column("at", UtcTime),
+    UniqueConstraint("delivery_id", "subscriber_id"),
+)
+_UNSETTLED = text("state IN ('listed', 'taken', 'deferred', 'unknown')")
+Index(
+    "ix_letters_unsettled",
+    letters.c.delivery_id,
+    letters.c.state,
+    letters.c.id,
+    sqlite_where=_UNSETTLED,
+    postgresql_where=_UNSETTLED,
+)
+
+bounces = _table(
+    "bounces",
+    Column("id", _Id, primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),  # of the report: read twice, it counts once
+    Column("at", UtcTime, nullable=False),
+    Column("kind", String(16), nullable=False),  # hard, soft, delayed, complaint, unsubscribe, unknown
+    Column("subscriber_id", BigInteger),
+    Column("delivery_id", BigInteger),
+    Column("status", String(16), nullable=False, server_default=""),  # 5.1.1
+    Column("said", Text, nullable=False, server_default=""),  # the server's words
+)
+Index("ix_bounces_subscriber_id", bounces.c.subscriber_id)
+Index("ix_bounces_delivery_id", bounces.c.delivery_id)

@@ -1,0 +1,1 @@
+"""What mail servers and readers send back: bounces, complaints, and wishes to unsubscribe."""

@@ -1,0 +1,1 @@
+"""The pages that subscribers see, served by ``publisher serve``. Holds no rules."""
