@@ -456,6 +456,28 @@ class Adapter(ABC, Generic[SettingsT, PayloadT]):
 # --- Newsletters that the office sends itself -------------------------------------------------------------
 
 
+class Doubt(StrEnum):
+    """What becomes of a letter of which nobody knows whether it was sent."""
+
+    HOLD = "hold"
+    """It is listed, and a person decides."""
+    RESEND = "resend"
+    """It is sent again, with the same Message-ID."""
+
+
+class MailingSettings(ChannelSettings):
+    """The settings every channel has that sends to the office's own subscribers."""
+
+    lists: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        (), description="lists of subscribers who get it, with commas between them; empty: everybody"
+    )
+    when_in_doubt: Doubt = Field(
+        Doubt.HOLD,
+        description="hold or resend: what becomes of the few messages of which nobody knows whether they were sent, "
+        "after a crash or a lost connection; hold lists them for a person",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Letter:
     """One message of a mailing, to one subscriber.

@@ -93,12 +93,17 @@ def number_of(receipt: Receipt) -> str:
 
 def receipt(post: Post, languages: tuple[Language, ...], code: int, scrub: Callable[[str], str]) -> Receipt:
     """The receipt of a public post."""
-    own = {str(code): post.link for code in languages} if len(languages) == 1 else {}
+    own = languages[0] if len(languages) == 1 else None
+    links = Links(
+        post.link,
+        zh=post.link if own is Language.ZH else "",
+        en=post.link if own is Language.EN else "",
+    )
     raw = f"{post.status} {post.id} {post.slug} {post.link} {post.date_gmt}"
     return Receipt(
         Outcome.CONFIRMED,
         str(post.id),
-        Links(post.link, **own),
+        links,
         str(code),
         clock.instant(post.date_gmt),
         scrub(raw),

@@ -1,0 +1,1 @@
+"""Mail addresses as people write them, and as they are compared."""
