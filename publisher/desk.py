@@ -16,7 +16,7 @@ from publisher.announcement import (
     Revision,
     Severity,
 )
-from publisher.channel import Links, Outcome, Receipt, Variant
+from publisher.channel import Links, MailingAdapter, Outcome, Receipt, Variant
 from publisher.clock import WallTime
 from publisher.delivery import (
     DELIVERED,
@@ -347,15 +347,21 @@ class Desk:
                 raise NotAllowedError(f"{key} is already cancelled.")
             out = [d for d in mine if d.state in DELIVERED | IN_DOUBT]
             stoppable = [d for d in mine if State.CANCELLED in MOVES[d.state]]
-            if mine and not stoppable:
+            # A newsletter on its way to subscribers stops between two of them.
+            stopping = [d for d in mine if d.state is State.SENDING and self._is_mailing(d)]
+            if mine and not stoppable and not stopping:
                 raise NotAllowedError(
                     f'Nothing of {key} can be stopped any more; see "publisher show {key}".'
                 )
             for delivery in stoppable:
                 _move(tx, delivery, Move(State.CANCELLED, "delivery.cancelled", "cancelled"), now, person)
             tx.announcements.set_state(key, AnnouncementState.CANCELLED)
-            tx.log.add(now, key, "announcement.cancelled", person, stopped=[d.channel for d in stoppable])
-        return out
+            stopped = [d.channel for d in (*stoppable, *stopping)]
+            tx.log.add(now, key, "announcement.cancelled", person, stopped=stopped)
+        return [d for d in out if d not in stopping]
+
+    def _is_mailing(self, delivery: Delivery) -> bool:
+        return isinstance(self.channels.get(delivery.channel), MailingAdapter)
 
     def correct(self, key: str, person: Person, *, confirmed: bool) -> list[Step]:
         """What bringing the approved newer revision out does on each channel; does it where ``confirmed``."""
@@ -427,6 +433,10 @@ class Desk:
                     raise UsageError(f"{found.channel} has an address that the others link to; give it.")
                 move = replace(after_receipt(_by_hand(url, found.key, now)), event="delivery.resolved")
             _move(tx, found, move, now, person)
+            if url is None:
+                tx.mailings.list_again(found.id, now)
+            else:
+                tx.mailings.take_for_sent(found.id, "by hand", now)
             tx.deliveries.release(found.announcement, found.revision, now)
             return tx.deliveries.get(found.id)
 

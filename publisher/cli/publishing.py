@@ -132,6 +132,7 @@ def resolve(arguments: argparse.Namespace) -> int:
 def worker(arguments: argparse.Namespace) -> int:
     """Runs the worker; with --once, code 1 if something that was due is not out."""
     from publisher import alerts
+    from publisher.engine.letters import Office
     from publisher.worker import assemble, close, configure_logging
 
     loaded = load_settings(arguments)
@@ -145,6 +146,7 @@ def worker(arguments: argparse.Namespace) -> int:
             alerts=loaded.office.alerts,
             zone=loaded.office.timezone,
             home=loaded.home,
+            office=Office.of(loaded),
         )
         try:
             if not arguments.once:
