@@ -230,6 +230,10 @@ class Desk:
             filed = tx.announcements.get(key)
             return Dossier(filed, tx.seals.of(filed.revision_id), tuple(tx.deliveries.of(key)))
 
+    def channels_of(self, filed: Filed) -> tuple[str, ...]:
+        """The names of the channels an announcement goes to."""
+        return tuple(self._proofs.channels_of(filed))
+
     def log(self, key: str) -> list[Event]:
         """Everything that happened to an announcement, oldest first."""
         with self.store.read() as tx:

@@ -654,7 +654,18 @@ async def test_resolve__before_and_after(
 
 # --- nothing is without words -------------------------------------------------------------------------------------
 
-_ROOMS = ("desk.py", "control.py", "planning.py", "delivery.py", "engine", "store", "worker.py")
+_ROOMS = (
+    "desk.py",
+    "control.py",
+    "planning.py",
+    "delivery.py",
+    "mailing.py",
+    "audience.py",
+    "returns.py",
+    "engine",
+    "store",
+    "worker.py",
+)
 _NAME = re.compile(r"[a-z]+\.[a-z]+(_[a-z]+)*")
 
 

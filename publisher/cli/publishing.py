@@ -14,6 +14,7 @@ from publisher.control import Control
 from publisher.delivery import DELIVERED, Delivery
 from publisher.desk import Desk
 from publisher.planning import Step
+from publisher.readership import reaches
 from publisher.words import Report, needs, where
 
 
@@ -22,6 +23,7 @@ def schedule(arguments: argparse.Namespace) -> int:
     with open_desk(arguments) as desk:
         planned = desk.schedule(arguments.id, " ".join(arguments.when), person(arguments))
         zone = desk.settings.office.timezone
+        reached = reaches(desk.store, desk.channels, desk.channels_of(desk.show(arguments.id).filed))
     if arguments.json:
         data = {"id": arguments.id, "state": "scheduled", "instant": planned.instant.isoformat()}
         output.as_json(data | {"dated": planned.dated})
@@ -32,6 +34,7 @@ def schedule(arguments: argparse.Namespace) -> int:
             print(
                 f"Note: the approved posts are dated {planned.dated}; to change that, revise and approve again."
             )
+        output.lines(map(str, reached))
         print("A running worker publishes it; to publish by hand what is due: publisher worker --once")
     return 0
 
