@@ -694,7 +694,7 @@ def _written() -> set[str]:
     return found - {name for name in found if name.partition(".")[0] in _TABLES}
 
 
-_TABLES = {"announcements", "revisions", "seals", "variants", "publisher"}
+_TABLES = {"announcements", "revisions", "seals", "variants", "deliveries", "subscribers", "publisher"}
 """What stands before the dot where a table's column, a logger or a file of ours is named."""
 
 
