@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 import html
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from email.utils import format_datetime
 from functools import lru_cache
 from urllib.parse import quote
 
-from channels.mailing.dkim import Signature, relaxed, unfolded
+from channels.mailing.dkim import Signatures, relaxed, unfolded
 from channels.mailing.headers import examine, recipient
 from channels.mailing.letterhead import Letterhead
 from channels.mailing.sheet import Sheet
@@ -44,7 +43,7 @@ class Composer:
         self._sheets = {scope: _Prepared(sheet) for scope, sheet in sheets.items()}
         shared = next(iter(sheets.values())).fields
         names = [field.partition(":")[0].lower() for field in shared]
-        self._signatures = [Signature(signer, [*names, *_OWN]) for signer in head.signers]
+        self._signatures = Signatures(head.signers, [*names, *_OWN]) if head.signers else None
         before, _, after = head.tagged("u-%").partition("%") if head.bounces else ("", "", "")
         self._mailto = f",\r\n <mailto:{quote(before, safe='+')}", f"{after}?subject=unsubscribe>"
 
@@ -84,7 +83,8 @@ class Composer:
                 f"{sheet.canonical}to:{unfolded(to)}\r\ndate:{date}\r\nmessage-id:{message_id}\r\n"
                 f"list-unsubscribe:{unfolded(unsubscribe)}\r\n"
             )
-            signed = self._signed(sheet, fields, rest, second)
+            # The body is canonical as it is: single spaces, none before a line's end, and the last line is ended.
+            signed = self._signatures.over(fields, sheet.hash, rest, second)
         head = (
             f"{signed}{sheet.fields}To: {to}\r\nDate: {date}\r\nMessage-ID: {message_id}\r\n"
             f"List-Unsubscribe: {unsubscribe}\r\n\r\n"
@@ -95,13 +95,6 @@ class Composer:
         """The second way to unsubscribe, for mail programs that only write mails (RFC 2369)."""
         before, after = self._mailto
         return f"{before}{letter.token}{after}" if self._bounces else ""
-
-    def _signed(self, sheet: _Prepared, fields: str, rest: bytes, second: int) -> str:
-        """The signatures, over a body that is canonical as it is: single spaces, none before a line's end."""
-        state = sheet.hash.copy()
-        state.update(rest)
-        body_hash = binascii.b2a_base64(state.digest(), newline=False).decode()
-        return "".join([signature.over(fields, body_hash, second) for signature in self._signatures])
 
 
 @lru_cache(maxsize=16)

@@ -7,11 +7,12 @@ mail programs verify again when it is read.
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 import re
-from collections.abc import Sequence
+from binascii import b2a_base64
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -54,7 +55,7 @@ class Signer:
                     f'"{name}" is no {what} for DKIM signatures; write it in small letters, like a domain'
                 )
 
-    @property
+    @cached_property
     def algorithm(self) -> str:
         """The signature's ``a=``."""
         return "rsa-sha256" if isinstance(self.key, RSAPrivateKey) else "ed25519-sha256"
@@ -66,31 +67,51 @@ class Signer:
 
     def sign(self, data: bytes) -> bytes:
         """The signature over canonical header fields. RSA is computed without the interpreter's lock."""
-        if isinstance(self.key, RSAPrivateKey):
-            return self.key.sign(data, _PADDING, _HASH)
-        return self.key.sign(hashlib.sha256(data).digest())  # RFC 8463, section 3
+        return self._sign(data)
+
+    @cached_property
+    def _sign(self) -> Callable[[bytes], bytes]:
+        key = self.key
+        if isinstance(key, RSAPrivateKey):
+            return lambda data: key.sign(data, _PADDING, _HASH)
+        return lambda data: key.sign(hashlib.sha256(data).digest())  # RFC 8463, section 3
 
 
-class Signature:
-    """The DKIM-Signature field of one signer, over the header fields ``names``, which every message has once each."""
+class Signatures:
+    """The DKIM-Signature fields of some signers, over the header fields ``names``, which a message has once each."""
+
+    def __init__(self, signers: Sequence[Signer], names: Sequence[str]) -> None:
+        self._signatures = [_Signature(signer, names) for signer in signers]
+
+    def over(self, fields: str, begun: hashlib._Hash, rest: bytes, second: int) -> str:
+        """One field a signer, folded, each ended by CRLF.
+
+        ``fields`` are the named fields, canonical, in the order of the names, each ended by CRLF. The canonical body
+        is what ``begun``, a SHA-256 that is left as it is, has seen, and ``rest``. ``second`` is when it is signed, in
+        seconds since 1970.
+        """
+        state = begun.copy()
+        state.update(rest)
+        body_hash = b2a_base64(state.digest(), newline=False).decode()
+        return "".join([signature.over(fields, body_hash, second) for signature in self._signatures])
+
+
+class _Signature:
+    """The field of one signer."""
 
     def __init__(self, signer: Signer, names: Sequence[str]) -> None:
-        self._signer = signer
+        self._sign = signer.sign
         who = f"d={signer.domain};\r\n s={signer.selector};"
-        self._opening = f"v=1; a={signer.algorithm}; c=relaxed/relaxed; {who} t="
+        self._opening = f"{_NAME}v=1; a={signer.algorithm}; c=relaxed/relaxed; {who} t="
         self._closing = f";\r\n h={_folded([*names, *OVERSIGNED])};\r\n b="
+        # The same in relaxed form.
+        self._signed_opening, self._signed_closing = relaxed(self._opening), unfolded(self._closing)
 
     def over(self, fields: str, body_hash: str, second: int) -> str:
-        """The field, folded and ended by CRLF.
-
-        ``fields`` are the named fields, canonical, in the order of the names, each ended by CRLF; ``body_hash`` is the
-        SHA-256 of the canonical body in base64; ``second`` when it is signed, in seconds since 1970.
-        """
-        value = f"{self._opening}{second};\r\n bh={body_hash}{self._closing}"
-        signed = f"{fields}dkim-signature:{unfolded(value)}"
-        signature = binascii.b2a_base64(self._signer.sign(signed.encode()), newline=False).decode()
+        signed = f"{fields}{self._signed_opening}{second}; bh={body_hash}{self._signed_closing}"
+        signature = b2a_base64(self._sign(signed.encode()), newline=False).decode()
         lines = [signature[at : at + _LINE] for at in range(0, len(signature), _LINE)]
-        return f"{_NAME}{value}{_CONTINUED.join(lines)}\r\n"
+        return f"{self._opening}{second};\r\n bh={body_hash}{self._closing}{_CONTINUED.join(lines)}\r\n"
 
 
 def _folded(names: Sequence[str]) -> str:
