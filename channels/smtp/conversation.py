@@ -31,7 +31,7 @@ _GOODBYE = 5.0
 """Seconds for RSET and QUIT, whose answers change nothing."""
 _TOO_OFTEN = re.compile(r"frequency|too many (?:mails|messages|connections)|rate limit|throttl", re.I)
 """QQ Mail answers 550 "frequency limited", others 421 or 450, to a sender who only has to wait."""
-_SIGN_IN_FIRST = (530, 535, 538)
+SIGN_IN_FIRST = (530, 535, 538)
 """Codes of RFC 4954 that ask for, or refuse, a sign-in, whatever the command was."""
 
 
@@ -248,7 +248,7 @@ class Conversation:
     def _meaning(self, step: _Steps, reply: Reply) -> type[DeliveryError]:
         if asks_to_wait(reply):
             return Throttled
-        if reply.code in _SIGN_IN_FIRST:
+        if reply.code in SIGN_IN_FIRST:
             return SignInFailed
         return step.value.refused if reply.is_permanent else Unavailable
 
@@ -260,7 +260,7 @@ class Conversation:
             return Throttled(f"{self._server} asks {self._channel} to wait ({said}).")
         if meaning is Unavailable:
             return Unavailable(f"{self._server} does not accept {step.value.what}{about} now ({said}).")
-        advice = _Steps.SIGN_IN.value.advice if reply.code in _SIGN_IN_FIRST else step.value.advice
+        advice = _Steps.SIGN_IN.value.advice if reply.code in SIGN_IN_FIRST else step.value.advice
         return meaning(
             f"{self._server} refuses {step.value.what}{about} ({said}); {advice} ({self._channel})."
         )
