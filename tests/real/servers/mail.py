@@ -97,7 +97,7 @@ class MailServer:
             raise cache.InstallError("Postfix and Dovecot can be started by root only.")
         self.folder, self.started = scratch("mail", _ROOM), 0.0
         self._etc, self._maillog = self.folder / "etc", self.folder / "log" / "maillog"
-        self.port, self.submission, self.smtps, self.imap, self._milter, self._elsewhere = _ports(6)
+        self.port, self.submission, self.smtps, self.imap, self._elsewhere = _ports(5)
         self._table = cache.run("postconf", ["postconf", "-dh", "default_database_type"]).strip()
         self._running: dict[str, Process] = {}
         self._answered = 0
@@ -111,13 +111,14 @@ class MailServer:
         self.started = round(time.monotonic() - began, 2)
 
     def _configure(self, options: Mapping[str, str]) -> None:
-        for name in ("etc", "spool", "data", "mail", "dovecot", "log"):
+        for name in ("etc", "spool", "data", "mail", "dovecot", "log", "verifier"):
             (self.folder / name).mkdir()
         shutil.chown(self.folder / "data", "postfix")
+        shutil.chown(self.folder / "verifier", "opendkim")
         shutil.chown(self.folder / "mail", int(_OWNER), int(_OWNER))
         words = {
             "FOLDER": self.folder, "SMTP": self.port, "SUBMISSION": self.submission, "SMTPS": self.smtps,
-            "IMAP": self.imap, "MILTER": self._milter, "ELSEWHERE": self._elsewhere, "USER": _OWNER,
+            "IMAP": self.imap, "ELSEWHERE": self._elsewhere, "USER": _OWNER,
             "TABLE": self._table,
         }  # fmt: skip
         for file in _ETC.iterdir():
@@ -149,7 +150,7 @@ class MailServer:
     def _start_opendkim(self) -> None:
         # It would take five seconds to leave by itself.
         self._run("opendkim", ["opendkim", "-f", "-x", str(self._etc / "opendkim.conf")], grace=0.05)
-        self._running["opendkim"].wait_until(lambda: _listens(self._milter))
+        self._running["opendkim"].wait_until(lambda: _listens(self.folder / "verifier" / "socket"))
 
     def _run(self, name: str, command: list[str], grace: float = 5.0) -> None:
         self._running[name] = Process(command, self.folder / "log" / f"{name}.out", grace=grace)
@@ -253,10 +254,11 @@ def _ports(count: int) -> list[int]:
         return [probe.getsockname()[1] for probe in probes]
 
 
-def _listens(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
+def _listens(where: int | Path) -> bool:
+    """Whether someone listens on this port of 127.0.0.1, or at this socket of the file system."""
+    family = socket.AF_INET if isinstance(where, int) else socket.AF_UNIX
+    with socket.socket(family) as probe:
+        return probe.connect_ex(("127.0.0.1", where) if isinstance(where, int) else str(where)) == 0
 
 
 def _received(raw: bytes) -> Received:
