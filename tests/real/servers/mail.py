@@ -239,9 +239,16 @@ class MailServer:
         """Lets Postfix try everything again that it could not deliver."""
         cache.run("postqueue", ["postqueue", "-c", str(self._etc), "-f"])
 
+    def _emptied(self) -> bool:
+        """Whether the queue is empty now that all was taken out of it; a message that moved meanwhile may be left."""
+        with contextlib.suppress(cache.InstallError):
+            cache.run("postsuper", ["postsuper", "-c", str(self._etc), "-d", "ALL"])
+            return self.queued() == 0
+        return False
+
     def reset(self) -> None:
         """Empty mailboxes, an empty queue, an empty log, nobody answered in a way of his own."""
-        cache.run("postsuper", ["postsuper", "-c", str(self._etc), "-d", "ALL"])
+        self._running["postfix"].wait_until(self._emptied)
         for mailbox in (self.folder / "mail").iterdir():
             shutil.rmtree(mailbox)
         if self._maillog.exists():
