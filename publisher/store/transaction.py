@@ -12,6 +12,7 @@ from publisher.store.log import Log
 from publisher.store.mailings import Mailings
 from publisher.store.pictures import Pictures
 from publisher.store.seals import Seals
+from publisher.store.subscribers import Subscribers
 from publisher.store.workers import Workers
 
 
@@ -25,6 +26,7 @@ class Transaction:
         self.seals = Seals(connection, self.pictures)
         self.deliveries = Deliveries(connection, self.log)
         self.mailings = Mailings(connection)
+        self.subscribers = Subscribers(connection)
         self.channels = Channels(connection)
         self.alerts = Alerts(connection)
         self.workers = Workers(connection)
