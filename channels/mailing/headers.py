@@ -15,10 +15,11 @@ from channels.smtp.headers import from_header, phrase, subject_header
 from publisher.announcement import Language
 from publisher.channel import Letter, Rejected, Variant
 
+_ATOM = r"[^\x00-\x20\x7f\"(),.:;<>@\[\\\]]+"
 # One look at all that is written into a letter's headers. Commas and brackets would end an address in List-Unsubscribe.
-_ATOM = r"[^\x00-\x20\x7f\"(),:;<>@\[\\\]]"
 _FIT = re.compile(
-    rf"(?:[a-z0-9-]{{1,64}} ){{3}}https?://[!#-+\--;=?-\[\]_a-z~]{{1,900}} {_ATOM}{{1,64}}@[A-Za-z0-9.-]{{1,253}}"
+    r"(?:zh|en|both)(?: [a-z0-9-]{1,64}){3} https?://[!#-+\--;=?-\[\]_a-z~]{1,900} "
+    rf"(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9][A-Za-z0-9.-]{{0,252}}"
 )
 _TURNS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Controls of the direction of writing: in a name they would turn the address beside it."""
@@ -61,7 +62,7 @@ def _tags(variant: Variant, scope: str) -> str:
 def examine(letter: Letter) -> None:
     """Raises :class:`Rejected` for a letter with something in it that no header can hold, which stays unsaid."""
     address = letter.address
-    written = f"{letter.ref} {letter.token} {letter.bounce} {letter.unsubscribe} {address}"
+    written = f"{letter.scope} {letter.ref} {letter.token} {letter.bounce} {letter.unsubscribe} {address}"
     if not _FIT.fullmatch(written) or not address.isprintable():
         raise Rejected(
             f"Letter {letter.number} has an address or a link that no message can carry; correct it."

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from channels.mailing.dkim import Signer
-from channels.smtp.address import Mailbox
+from channels.smtp.address import Mailbox, checked
 
 _BASE = 15
 """The longest local part of a bounce address: with a tag of 49 characters it fills 64 (RFC 5321, 4.5.3.1.1)."""
@@ -36,14 +36,18 @@ class Letterhead:
     signers: tuple[Signer, ...] = ()
 
     def __post_init__(self) -> None:
+        for written in (self.sender.address, self.reply_to, self.bounces):
+            if written and checked(written) != written:
+                raise ValueError(f'"{written}" must be written as {checked(written)}')
         if len(self.bounces.rpartition("@")[0]) > _BASE:
             raise ValueError(
                 f'"{self.bounces}" is too long before the @ to be tagged; use at most {_BASE} characters'
             )
         if self.list_id and not _LIST_ID.fullmatch(self.list_id):
             raise ValueError(f'"{self.list_id}" is no List-Id; write it like announce.example.org')
-        if not self.list_name.isprintable():
-            raise ValueError("the name of the list contains a control character; remove it")
+        for name in (self.sender.name, self.list_name):
+            if not name.isprintable():
+                raise ValueError("the name of the sender or of the list has a control character; remove it")
         for address in (self.help, self.archive):
             if address and not _WEB.fullmatch(address):
                 raise ValueError(f'"{address}" is no web address for a header; write commas in it as %2C')
