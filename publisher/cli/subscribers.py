@@ -82,7 +82,8 @@ def _report(path: Path, done: Imported) -> None:
 def _print_import(done: Imported, arguments: argparse.Namespace) -> None:
     would = "would be " if arguments.dry_run else ""
     print(
-        f"{done.lines:,} lines: {done.added:,} {would}added, {done.joined:,} {would}put on more lists, {done.known:,} there already."
+        f"{done.lines:,} lines: {done.added:,} {would}added, {done.joined:,} {would}put on more lists, "
+        f"{done.known:,} there already."
     )
     if not done.refused:
         return

@@ -17,6 +17,11 @@ from publisher.roster.columns import column, reading
 from publisher.subscriber import Consent, Reading, Subscriber
 
 _LIST = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 _SAMPLE = 64 * 1024
 _LONGEST_LINE = 20_000
 _SHOWN = 120
@@ -83,7 +88,7 @@ def _opened(file: BinaryIO, name: str) -> TextIO:
     """The file as text: its encoding is told by its mark, or by whether its beginning is UTF-8."""
     sample = file.read(_SAMPLE)
     file.seek(0)
-    for mark, encoding in ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):  # fmt: skip
+    for mark, encoding in _MARKS:
         if sample.startswith(mark):
             return io.TextIOWrapper(file, encoding, errors="replace", newline="")
     if b"\0" in sample:
