@@ -419,10 +419,13 @@ class Desk:
         with self.store.read() as tx:
             return _uncertain(tx, delivery)
 
-    def resolve(self, delivery: str, url: str | None, person: Person) -> Delivery:
+    def resolve(
+        self, delivery: str, url: str | None, person: Person, readers: Sequence[str] = ()
+    ) -> Delivery:
         """A person settles an uncertain delivery: it is out at ``url``, or with ``None`` it certainly is not.
 
-        An empty ``url`` is for a channel without addresses, such as e-mail.
+        An empty ``url`` is for a channel without addresses, such as e-mail. Of a newsletter to subscribers only the
+        messages in doubt are meant, all of them, or those of ``readers``, by their addresses.
         """
         now = self._now()
         with self.store.write() as tx:
@@ -431,6 +434,7 @@ class Desk:
                 raise NotAllowedError(
                     f"{found.key} is being looked into by the worker at this moment; look again in a minute."
                 )
+            only = _doubtful(tx, found, readers)
             move = Move(State.WAITING, "delivery.resolved", "not published, says " + person.name, due_at=now)
             if url is not None:
                 if not url and found.canonical:
@@ -438,7 +442,7 @@ class Desk:
                 move = replace(after_receipt(_by_hand(url, found.key, now)), event="delivery.resolved")
             _move(tx, found, move, now, person)
             if url is None:
-                tx.mailings.list_again(found.id, now)
+                tx.mailings.list_again(found.id, now, only=only)
             else:
                 tx.mailings.take_for_sent(found.id, "by hand", now)
             tx.deliveries.release(found.announcement, found.revision, now)
@@ -464,6 +468,19 @@ def _uncertain(tx: Transaction, key: str) -> Delivery:
             f"See: publisher show {found.announcement}"
         )
     return found
+
+
+def _doubtful(tx: Transaction, delivery: Delivery, readers: Sequence[str]) -> list[int] | None:
+    """The letters in doubt of these readers, by number; ``None`` for those of all."""
+    if not readers:
+        return None
+    known = {one.address.casefold(): one.number for one in tx.mailings.doubtful(delivery.id)}
+    for reader in readers:
+        if reader.casefold() not in known:
+            raise UsageError(
+                f"{reader} is not among those in doubt; see them with: publisher show {delivery.announcement}"
+            )
+    return [known[reader.casefold()] for reader in readers]
 
 
 def _must_do_something(key: str, steps: Sequence[Step]) -> None:

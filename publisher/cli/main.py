@@ -150,7 +150,12 @@ def _resolve(made: argparse.ArgumentParser) -> None:
     answer.add_argument(
         "--delivered", metavar="URL", nargs="?", const="", help="it is published, here (no URL for e-mail)"
     )
-    answer.add_argument("--not-delivered", action="store_true", help="it certainly is not; send it again")
+    answer.add_argument(
+        "--not-delivered",
+        metavar="ADDRESS",
+        nargs="*",
+        help="it certainly is not; send it again (of a newsletter to subscribers: to those in doubt, or to these only)",
+    )
 
 
 def _log(made: argparse.ArgumentParser) -> None:

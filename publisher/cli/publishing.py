@@ -121,7 +121,8 @@ def resolve(arguments: argparse.Namespace) -> int:
     with open_control(arguments) as (control, desk):
         found = desk.uncertain(arguments.delivery)
         before = _reported(desk, control, found.announcement)
-        delivery = desk.resolve(arguments.delivery, arguments.delivered, person(arguments))
+        readers = arguments.not_delivered or ()
+        delivery = desk.resolve(arguments.delivery, arguments.delivered, person(arguments), readers)
         after = _reported(desk, control, found.announcement)
     if arguments.json:
         output.as_json(words.delivery_data(delivery, after))

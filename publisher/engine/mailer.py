@@ -110,7 +110,7 @@ class Mailer:
             if run.skips:
                 tx.mailings.skip(delivery.id, run.skips, now)
             if resend:
-                tx.mailings.list_again(delivery.id, now, MOST_IN_DOUBT)
+                tx.mailings.list_again(delivery.id, now, most=MOST_IN_DOUBT)
 
         def look() -> Move:
             with self._store.read() as tx:

@@ -7,7 +7,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import BinaryIO, TextIO
 
@@ -36,7 +36,7 @@ class Defaults:
 
     reading: Reading = Reading.BOTH
     lists: tuple[str, ...] = ()
-    consent: Consent = Consent()
+    consent: Consent = field(default_factory=Consent)
     source: str = ""
 
 

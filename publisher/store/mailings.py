@@ -209,11 +209,16 @@ class Mailings:
         """Nothing more of a mailing is sent: what is listed or deferred is skipped."""
         self._change(delivery, _WAITS, LetterState.SKIPPED, now, answer=answer)
 
-    def list_again(self, delivery: int, now: datetime, most: int | None = None) -> None:
-        """The letters in doubt are to be sent again, with the same Message-IDs; not after ``most`` attempts."""
+    def list_again(
+        self, delivery: int, now: datetime, *, most: int | None = None, only: Collection[int] | None = None
+    ) -> None:
+        """Letters in doubt are to be sent again, with the same Message-IDs: not after ``most`` attempts, or ``only``
+        these numbers."""
         mine = update(letters).where(letters.c.delivery_id == delivery, _is(LetterState.UNKNOWN))
         if most is not None:
             mine = mine.where(letters.c.attempts < most)
+        if only is not None:
+            mine = mine.where(letters.c.id.in_(list(only)))
         self._connection.execute(mine.values(state=LetterState.LISTED, at=now))
 
     def take_for_sent(self, delivery: int, answer: str, now: datetime) -> None:
