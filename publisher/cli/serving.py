@@ -42,7 +42,7 @@ async def _run(
         )
     service = web.assemble(loaded, desk.store, desk.channels)
     try:
-        await web.run(web.server(service.app, arguments.trust_proxy), listening, worker)
+        await web.run(web.make_server(service.app, arguments.trust_proxy), listening, worker)
     finally:
         await service.close()
         await close(desk.channels.values())

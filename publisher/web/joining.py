@@ -24,7 +24,7 @@ from publisher.web.threads import Threads
 log = structlog.get_logger("publisher.web")
 
 _LONGEST_ADDRESS, _LONGEST_NAME = 254, 100
-_EVEN = 0.4
+EVEN = 0.4
 """Seconds that every answer to the form takes at least, so that its time does not tell who is subscribed."""
 
 
@@ -79,7 +79,7 @@ class Joining:
         signup: Signup | None,
         *,
         limits: Limits | None = None,
-        even: float = _EVEN,
+        even: float = EVEN,
     ) -> None:
         self._pages, self._audience, self._tokens, self._threads = pages, audience, tokens, threads
         self._signup, self._limits, self._even = signup, limits or Limits(), even

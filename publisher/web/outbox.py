@@ -32,15 +32,15 @@ One try; raises :class:`~publisher.channel.Unavailable` where a later one may go
 Rendered = Callable[[Subscriber, str], Variant]
 """The letter itself, with the address of the page to confirm."""
 
-_AGAIN = (timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1))
+AGAIN = (timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1))
 """Mail servers make a first letter from a stranger wait (RFC 6647, greylisting), by minutes or up to an hour."""
 
 
 class Outbox:
     """Hands letters to ``mailer``. What is not sent when the process ends is not sent: the person asks again."""
 
-    def __init__(self, mailer: Mailer, again: Sequence[timedelta] = _AGAIN) -> None:
-        self._mailer, self._again = mailer, again
+    def __init__(self, mailer: Mailer, again: Sequence[timedelta] | None = None) -> None:
+        self._mailer, self._again = mailer, AGAIN if again is None else again
         self._turn = asyncio.Semaphore(1)
         self._under_way: set[asyncio.Task[None]] = set()
 

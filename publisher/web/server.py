@@ -55,7 +55,7 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def server(app: Any, trusted: str = "") -> Server:
+def make_server(app: Any, trusted: str = "") -> Server:
     """A server of ``app``; the addresses or networks in ``trusted`` may say with X-Forwarded-For who the client is."""
     return Server(
         uvicorn.Config(

@@ -19,10 +19,10 @@ from publisher.settings import Settings
 from publisher.store import Store
 from publisher.tokens import Tokens
 from publisher.web.app import build
-from publisher.web.joining import Joining, Signup
+from publisher.web.joining import EVEN, Joining, Limits, Signup
 from publisher.web.leaving import Leaving
 from publisher.web.letter import confirmation
-from publisher.web.outbox import ChannelMailer, Mailer, Outbox
+from publisher.web.outbox import ChannelMailer, Outbox
 from publisher.web.page import Pages
 from publisher.web.server import Server
 from publisher.web.threads import Threads
@@ -60,25 +60,35 @@ def require(settings: Settings) -> None:
 
 
 def assemble(
-    settings: Settings, store: Store, channels: Mapping[str, AnyAdapter], mailer: Mailer | None = None
+    settings: Settings,
+    store: Store,
+    channels: Mapping[str, AnyAdapter],
+    *,
+    limits: Limits | None = None,
+    even: float = EVEN,
 ) -> Service:
-    """The pages over ``store``; letters go through the first channel that mails to subscribers, or ``mailer``.
+    """The pages over ``store``; letters that confirm go through the first channel that mails to subscribers.
 
-    Without either nobody can subscribe here; whoever has subscribed can still leave. Needs a running event loop.
+    Without such a channel nobody can subscribe here; whoever has subscribed can still leave. ``even`` is how long
+    every answer to the form takes at least, in seconds.
     """
     require(settings)
     pages = Pages(settings.home, settings.office.url)
     tokens, audience, threads = Tokens(settings.office.secret), Audience(store), Threads()
-    adapter = next((one for one in channels.values() if isinstance(one, MailingAdapter)), None)
-    if mailer is None and adapter is not None:
-        rendered = confirmation(adapter.channel, settings.home)
-        mailer = ChannelMailer(adapter, rendered, tokens, settings.office.url)
-    lists = tuple(getattr(adapter.settings, "lists", ())) if adapter is not None else ()
-    signup = Signup(Outbox(mailer), lists) if mailer is not None else None
+    signup = _signup(settings, channels, tokens)
     leaving = Leaving(pages, audience, tokens, threads)
-    joining = Joining(pages, audience, tokens, threads, signup)
+    joining = Joining(pages, audience, tokens, threads, signup, limits=limits, even=even)
     app = build(pages, leaving, joining, home_link=signup is not None)
     return Service(app, threads, signup.outbox if signup else None)
+
+
+def _signup(settings: Settings, channels: Mapping[str, AnyAdapter], tokens: Tokens) -> Signup | None:
+    adapter = next((one for one in channels.values() if isinstance(one, MailingAdapter)), None)
+    if adapter is None:
+        return None
+    rendered = confirmation(adapter.channel, settings.home)
+    mailer = ChannelMailer(adapter, rendered, tokens, settings.office.url)
+    return Signup(Outbox(mailer), tuple(getattr(adapter.settings, "lists", ())))
 
 
 async def run(server: Server, listening: socket.socket, worker: Worker | None = None) -> None:
