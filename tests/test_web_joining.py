@@ -68,7 +68,9 @@ def test_subscribe__same_answer_for_everybody(visit: Visit) -> None:
     subscribed, gone = visit.subscriber("one@example.org"), visit.subscriber("two@example.org")
     visit.audience.unsubscribe(gone.ref, how="page", detail="")
     addresses = [ADDRESS, ADDRESS, subscribed.address, gone.address]
-    answers = [visit.fill_in(address=address) for address in addresses] + [visit.fill_in(website="spam.example")]
+    answers = [visit.fill_in(address=address) for address in addresses] + [
+        visit.fill_in(website="spam.example")
+    ]
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.text for answer in answers}) == 1
     assert visit.state(subscribed.ref) == "active"
@@ -195,7 +197,11 @@ def test_limits__one_client(tmp_path: Path) -> None:
         seen = [answer(number, "203.0.113.9") for number in range(4)]
         forged = answer(5, "198.51.100.1, 203.0.113.9")
         assert (seen, forged) == ([200, 200, 429, 429], 429)
-        assert [answer(6, "2001:db8::1"), answer(7, "2001:db8::2"), answer(8, "2001:db8::3")] == [200, 200, 429]
+        assert [answer(6, "2001:db8::1"), answer(7, "2001:db8::2"), answer(8, "2001:db8::3")] == [
+            200,
+            200,
+            429,
+        ]
         assert answer(9, "203.0.113.10") == 200
         visit.client.headers["X-Forwarded-For"] = "203.0.113.9"
         assert visit.client.post(visit.unsubscribe(ref)).status_code == 200

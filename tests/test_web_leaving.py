@@ -15,9 +15,7 @@ from publisher.web.leaving import Regrets
 from tests.visitors import ADDRESS, Visit, parse, visiting, words
 
 ONE_CLICK = "List-Unsubscribe=One-Click"
-MULTIPART = (
-    "--xyz\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\nOne-Click\r\n--xyz--\r\n"
-)
+MULTIPART = '--xyz\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--xyz--\r\n'
 
 
 @pytest.fixture
@@ -38,7 +36,11 @@ def passing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
 def test_look__changes_nothing(passing: Visit, method: str) -> None:
     """What a scanner does with a link, by whatever method but POST, ends no subscription."""
     ref = passing.subscriber(f"{secrets.token_hex(4)}@example.org").ref
-    for path in (passing.unsubscribe(ref), f"{passing.unsubscribe(ref)}/undo", f"{passing.unsubscribe(ref)}?List-Unsubscribe=One-Click"):
+    for path in (
+        passing.unsubscribe(ref),
+        f"{passing.unsubscribe(ref)}/undo",
+        f"{passing.unsubscribe(ref)}?List-Unsubscribe=One-Click",
+    ):
         assert passing.client.request(method, path).status_code in (200, 405)
     assert passing.state(ref) == "active"
 
@@ -91,7 +93,9 @@ def test_leave__again_and_again(visit: Visit) -> None:
 def test_leave__unknown_subscriber(passing: Visit) -> None:
     """A link of ours to somebody whose data has been deleted says that it is done."""
     for method in ("GET", "POST"):
-        answer = passing.client.request(method, passing.unsubscribe("0123456789abcdef"), params={"lang": "en"})
+        answer = passing.client.request(
+            method, passing.unsubscribe("0123456789abcdef"), params={"lang": "en"}
+        )
         assert answer.status_code == 200
         assert "not on our list any more" in words(answer.text)
         assert parse(answer.text).find(".//button") is None
@@ -186,11 +190,15 @@ def test_regrets__pass() -> None:
         (Reading.BOTH, "en", ["zh-Hans", "en"]),
     ],
 )
-def test_page__in_the_subscribers_language(passing: Visit, reading: Reading, accepts: str, tags: list[str]) -> None:
+def test_page__in_the_subscribers_language(
+    passing: Visit, reading: Reading, accepts: str, tags: list[str]
+) -> None:
     """A subscriber is spoken to in the language of her newsletter, whatever her browser says."""
     ref = passing.subscriber(f"{secrets.token_hex(4)}@example.org", reading).ref
     for method in ("GET", "POST", "GET"):
-        text = passing.client.request(method, passing.unsubscribe(ref), headers={"Accept-Language": accepts}).text
+        text = passing.client.request(
+            method, passing.unsubscribe(ref), headers={"Accept-Language": accepts}
+        ).text
         tree = parse(text)
         assert tree.get("lang") == tags[0]
         assert [span.get("lang") for span in tree.findall(".//h1/span")] == tags

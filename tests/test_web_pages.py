@@ -17,7 +17,16 @@ from publisher.web import form, server
 from publisher.web.page import masked, preferred
 from tests.visitors import Visit, parse, visiting, words
 
-PATHS = ["", "subscribe", "subscribe?lang=zh", "subscribe?lang=en", "subscribe?lang=xx", "u/x", "c/x", "nothing?lang=zh"]
+PATHS = [
+    "",
+    "subscribe",
+    "subscribe?lang=zh",
+    "subscribe?lang=en",
+    "subscribe?lang=xx",
+    "u/x",
+    "c/x",
+    "nothing?lang=zh",
+]
 
 
 @pytest.fixture
@@ -42,7 +51,7 @@ def test_page__valid_and_marked(passing: Visit, path: str, accepts: str) -> None
     tree = parse(answer.text)
     assert len(tree.findall(".//h1")) == 1
     assert tree.find(".//script") is None
-    assert not [e for e in tree.iter() if any(name == "style" or name.startswith("on") for name in e.keys())]
+    assert not [e for e in tree.iter() if any(name == "style" or name.startswith("on") for name in e.attrib)]
     for element in tree.iter():
         for text in (element.text or "",):
             if any("\u4e00" <= letter <= "\u9fff" for letter in text):

@@ -17,7 +17,17 @@ import httpx
 
 from publisher import web
 from publisher.audience import Audience
-from publisher.channel import Capabilities, Fate, Kind, Letter, MailingAdapter, MailingSettings, Payload, Record, Variant
+from publisher.channel import (
+    Capabilities,
+    Fate,
+    Kind,
+    Letter,
+    MailingAdapter,
+    MailingSettings,
+    Payload,
+    Record,
+    Variant,
+)
 from publisher.settings import OfficeSettings, Settings
 from publisher.store import Store
 from publisher.subscriber import Reading, Subscriber
@@ -59,7 +69,9 @@ class ToyMail(MailingAdapter[MailingSettings, MailPayload]):
     def prepare(self, variant: Variant) -> MailPayload:
         return MailPayload(variant.text("subject"), variant.text("text"), variant.text("html"))
 
-    async def mail(self, payload: MailPayload, letters: AsyncIterator[Sequence[Letter]], record: Record) -> None:
+    async def mail(
+        self, payload: MailPayload, letters: AsyncIterator[Sequence[Letter]], record: Record
+    ) -> None:
         async for group in letters:
             for letter in group:
                 assert record.begin(letter.number)
@@ -102,7 +114,13 @@ class Visit:
         page = parse(self.client.get("subscribe", params={"lang": lang}).text)
         consent = page.find(".//input[@name='consent']")
         assert consent is not None
-        given = {"address": ADDRESS, "name": "", "reading": lang, "consent": consent.get("value", ""), "website": ""}
+        given = {
+            "address": ADDRESS,
+            "name": "",
+            "reading": lang,
+            "consent": consent.get("value", ""),
+            "website": "",
+        }
         return self.client.post("subscribe", params={"lang": lang}, data=given | typed)
 
     def letter(self) -> tuple[Letter, MailPayload]:
@@ -143,7 +161,9 @@ def visiting(
     thread.start()
     assert begun.wait(10)
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}/", trust_env=False) as client:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{listening.getsockname()[1]}/", trust_env=False
+        ) as client:
             yield Visit(client, Audience(store), store, Tokens(office.secret), mail)
     finally:
         ready[0].stop()

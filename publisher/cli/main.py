@@ -219,7 +219,11 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
     "halt": ("publishing:halt", "stop everything at once, whatever is due", _acts),
     "unhalt": ("publishing:unhalt", "let everything go on", _acts),
     "worker": ("publishing:worker", "publish unattended, until it is stopped", _worker),
-    "serve": ("serving:serve", "serve the pages on which people subscribe and unsubscribe, and publish", _serve),
+    "serve": (
+        "serving:serve",
+        "serve the pages on which people subscribe and unsubscribe, and publish",
+        _serve,
+    ),
     "list": ("looking:list_all", "all announcements, the newest first", _facts),
     "show": ("looking:show", "where an announcement stands on each channel, and what to do", _one),
     "log": (

@@ -25,9 +25,7 @@ def serve(arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _run(
-    arguments: argparse.Namespace, loaded: Settings, desk: Desk, listening: socket.socket
-) -> None:
+async def _run(arguments: argparse.Namespace, loaded: Settings, desk: Desk, listening: socket.socket) -> None:
     from publisher.worker import assemble, close
 
     worker = None

@@ -52,7 +52,12 @@ class Leaving:
     """``/u/{token}``: GET changes nothing, because mail programs and their guards open every link; POST acts."""
 
     def __init__(
-        self, pages: Pages, audience: Audience, tokens: Tokens, threads: Threads, regrets: Regrets | None = None
+        self,
+        pages: Pages,
+        audience: Audience,
+        tokens: Tokens,
+        threads: Threads,
+        regrets: Regrets | None = None,
     ) -> None:
         self._pages, self._audience, self._tokens, self._threads = pages, audience, tokens, threads
         self._regrets = regrets or Regrets()

@@ -12,7 +12,15 @@ _KEYS = 20_000
 """Names that are remembered at once, so that a flood costs no memory; the one that was quiet longest is forgotten."""
 _INSIDE = [
     ipaddress.ip_network(one)
-    for one in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10")
+    for one in (
+        "127.0.0.0/8",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "::1/128",
+        "fc00::/7",
+        "fe80::/10",
+    )
 ]
 
 

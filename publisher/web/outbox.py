@@ -69,7 +69,9 @@ class Outbox:
             except (DeliveryError, PublisherError) as error:
                 _log_failure(subscriber, error)
             except Exception:  # a slip of ours, or of a plug-in, must not be lost with its task
-                log.exception("a letter to confirm failed", event_name="confirmation.failed", ref=subscriber.ref)
+                log.exception(
+                    "a letter to confirm failed", event_name="confirmation.failed", ref=subscriber.ref
+                )
             else:
                 log.info("a letter to confirm was sent", event_name="confirmation.sent", ref=subscriber.ref)
             return

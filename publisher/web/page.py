@@ -44,7 +44,14 @@ class Pages:
         self.url = url
 
     def notice(
-        self, name: str, languages: Languages, *, status: int = 200, who: str = "", action: str = "", link: str = ""
+        self,
+        name: str,
+        languages: Languages,
+        *,
+        status: int = 200,
+        who: str = "",
+        action: str = "",
+        link: str = "",
     ) -> Response:
         """The page that says what ``web/words.html`` has under ``name``.
 
@@ -64,7 +71,9 @@ class Pages:
 
     def consent(self, language: Language) -> str:
         """What a person agrees to who subscribes, in one language, in one line."""
-        said = render("web/consent.txt", self._office, code=str(language), house=house_style.load(self._office))
+        said = render(
+            "web/consent.txt", self._office, code=str(language), house=house_style.load(self._office)
+        )
         return " ".join(said.split())
 
     def style(self) -> str:

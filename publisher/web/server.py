@@ -86,4 +86,6 @@ def listen(host: str, port: int) -> socket.socket:
             "choose another with --host and --port."
         ) from None
     except (OverflowError, UnicodeError):
-        raise PublisherError(f"{host}, port {port}, is no address to listen at; see --host and --port.") from None
+        raise PublisherError(
+            f"{host}, port {port}, is no address to listen at; see --host and --port."
+        ) from None
