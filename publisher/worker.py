@@ -11,7 +11,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -69,7 +69,7 @@ class Worker:
     async def run(self, *, signals: bool = True) -> None:
         """Publishes each delivery at its hour until SIGTERM, SIGINT or :meth:`stop`."""
         self._add_jobs()
-        with _signals(self._stop) if signals else contextlib.nullcontext():
+        with ended_by_signals(self._stop) if signals else contextlib.nullcontext():
             await self._tidy()
             await self._replan()
             await self._watch.alive()
@@ -209,7 +209,8 @@ class Worker:
 
 
 @contextlib.contextmanager
-def _signals(stop: asyncio.Event) -> Any:
+def ended_by_signals(stop: asyncio.Event) -> Iterator[None]:
+    """SIGTERM and SIGINT set ``stop``."""
     loop = asyncio.get_running_loop()
     names = (signal.SIGTERM, signal.SIGINT)
     for name in names:

@@ -241,6 +241,22 @@ def _worker(made: argparse.ArgumentParser) -> None:
     made.add_argument("--once", action="store_true", help="publish what is due, then end")
 
 
+def _serve(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--env", metavar="FILE", help="the settings file (default: .env in this folder)")
+    made.add_argument("--host", default="127.0.0.1", help="the address to listen at (default: %(default)s)")
+    made.add_argument("--port", type=int, default=8025, help="the port to listen at (default: %(default)s)")
+    made.add_argument(
+        "--trust-proxy",
+        default="",
+        metavar="ADDRESSES",
+        help="addresses or networks of the web server in front, with commas between them, whose X-Forwarded-For says "
+        "who the visitor is (default: none)",
+    )
+    made.add_argument(
+        "--without-worker", action="store_true", help="serve the pages only; a worker runs elsewhere"
+    )
+
+
 COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] = {
     "demo": ("demo:run", "run the whole job on this machine: no account, no network, ends by itself", _demo),
     "init": ("setup:init", "write .env (readable by you alone) and make the data folder", _facts),
@@ -269,6 +285,11 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
     "halt": ("publishing:halt", "stop everything at once, whatever is due", _acts),
     "unhalt": ("publishing:unhalt", "let everything go on", _acts),
     "worker": ("publishing:worker", "publish unattended, until it is stopped", _worker),
+    "serve": (
+        "serving:serve",
+        "serve the pages on which people subscribe and unsubscribe, and publish",
+        _serve,
+    ),
     "list": ("looking:list_all", "all announcements, the newest first", _facts),
     "show": ("looking:show", "where an announcement stands on each channel, and what to do", _one),
     "log": (
