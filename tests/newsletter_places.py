@@ -8,6 +8,7 @@ from typing import Any
 from publisher.channel import Adapter, Variant
 from publisher.render.links import READER, UNSUBSCRIBE
 from publisher.testing import sample
+from publisher.testing.exchange import Cut, Endless, Fault, Stall, Trickle, Truncated, Where
 
 KEY = "2026-0042-r1-newsletter-both"
 
@@ -35,3 +36,23 @@ def changed(variant: Variant, name: str, text: str) -> Variant:
 def as_read(text: str, reader: str, unsubscribe: str) -> str:
     """What a reader is to get of ``text``."""
     return text.replace(UNSUBSCRIBE, unsubscribe).replace(READER, reader)
+
+
+def whole(faults: tuple[Fault, ...]) -> list[Fault]:
+    """Those of ``faults`` that leave an answer without a body as it is: they come behind its head."""
+    return [fault for fault in faults if _is_behind(fault) and not _is_reset(fault)]
+
+
+def lost(faults: tuple[Fault, ...]) -> list[Fault]:
+    """Those that do not. A reset behind the head is neither: it may overtake the head, or not."""
+    return [fault for fault in faults if not _is_behind(fault)]
+
+
+def _is_behind(fault: Fault) -> bool:
+    if isinstance(fault, Cut | Stall | Trickle):
+        return fault.after in (Where.BODY, Where.MIDDLE)
+    return isinstance(fault, Truncated | Endless)
+
+
+def _is_reset(fault: Fault) -> bool:
+    return isinstance(fault, Cut) and fault.reset

@@ -233,8 +233,8 @@ def said(message: str, status: int) -> Answer:
     ("method", "answer", "error", "words"),
     [
         ("GET", said("invalid API credentials", 403), SignInFailed, "correct NEWS_USERNAME and NEWS_TOKEN"),
-        ("POST", said("permission denied: campaigns:manage", 403), SignInFailed, r"\(campaigns:manage\)"),
-        ("PUT", said("permission denied: campaigns:send", 403), SignInFailed, r"\(campaigns:send\)"),
+        ("POST", said("permission denied: campaigns:manage", 403), SignInFailed, "denied: campaigns:manage"),
+        ("PUT", said("permission denied: campaigns:send", 403), SignInFailed, "denied: campaigns:send"),
         ("PUT", said("permission denied", 403), SignInFailed, "does not permit this to publisher"),
         ("POST", said("Invalid length for name", 400), Rejected, "Invalid length"),
         ("POST", said("Error creating campaign: pq: connection refused", 500), Unavailable, "500"),
@@ -295,7 +295,7 @@ async def test_check__says_what_it_found(double: ListmonkDouble) -> None:
         ({"template": 1}, {}, "Template 1 on .* has more in it"),
         ({}, {"rights": {"campaigns:get_all", "campaigns:manage", "templates:get"}}, "lacks campaigns:send"),
         ({}, {"rights": {"campaigns:send", "templates:get"}}, "lacks campaigns:get, campaigns:manage"),
-        ({}, {"rights": set(service.RIGHTS) - {"templates:get"}}, r"\(templates:get\)"),
+        ({}, {"rights": set(service.RIGHTS) - {"templates:get"}}, "denied: templates:get"),
         ({}, {"hidden": {3}}, "does not permit this"),
     ],
 )  # fmt: skip

@@ -123,6 +123,13 @@ def number(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
+def people(count: object, noun: str) -> str:
+    """`` (2 contacts)``; nothing where ``count`` is none."""
+    if (known := number(count)) is None:
+        return ""
+    return f" ({known} {noun}{'s' if known != 1 else ''})"
+
+
 def word(value: object) -> str:
     """``value`` where it is a text."""
     return value if isinstance(value, str) else ""

@@ -8,7 +8,7 @@ from channels.campaign import settings as campaign
 from channels.campaign.adapter import CampaignAdapter
 from channels.campaign.campaign import State
 from channels.campaign.content import CampaignPayload, build
-from channels.campaign.service import word
+from channels.campaign.service import people, word
 from channels.listmonk.service import Listmonk
 from channels.listmonk.settings import ListmonkSettings
 from channels.listmonk.template import SYNTAX
@@ -84,9 +84,7 @@ class ListmonkAdapter(CampaignAdapter[ListmonkSettings]):
 
     async def _list(self, number: int) -> str:
         data = await self._asked(f"/api/lists/{number}", f"list {number}", "lists")
-        count = data.get("subscriber_count")
-        readers = f" ({count} subscribers)" if isinstance(count, int) else ""
-        return f"{word(data.get('name')) or number}{readers}"
+        return f"{word(data.get('name')) or number}{people(data.get('subscriber_count'), 'subscriber')}"
 
     async def _template(self) -> None:
         """Raises :class:`SignInFailed` for a template with a frame of its own, which would stand around our page."""

@@ -28,7 +28,7 @@ _STATES = {
     "finished": State.SENT,
 }
 _TOLD = ("id", "uuid", "name", "status", "to_send", "sent", "started_at", "send_at")
-_DENIED = re.compile(r"permission denied:? ?([a-z_:, ]*)")
+_UNKNOWN = re.compile(r"invalid (API credentials|session)|.*auth.*header", re.IGNORECASE)
 
 
 class Listmonk(Service):
@@ -155,19 +155,19 @@ class Listmonk(Service):
         return made is not None and made.id == number
 
     def trouble(self, response: Response) -> DeliveryError | None:
-        """A 403 is a wrong token or a missing right, and listmonk says which."""
+        """A 403 is a wrong token or a missing right; only the first is said in English whatever the language."""
         said = word(response.json_object.get("message"))
         if response.status != 403 or not said:
             return None
-        if denied := _DENIED.search(said):
-            right = f" ({denied[1].strip()})" if denied[1].strip() else ""
+        shown, user = self.http.scrub(said), self.settings.username
+        if _UNKNOWN.match(said):
             return SignInFailed(
-                f"{self.host} does not permit this{right} to {self.settings.username}; give its role the rights of "
-                "docs/channels/listmonk.md (403)."
+                f"{self.host} does not take the user and token ({shown}); correct {self.setting('username')} and "
+                f"{self.setting('token')} (403)."
             )
         return SignInFailed(
-            f"{self.host} does not take the user and token ({self.http.scrub(said)}); correct "
-            f"{self.setting('username')} and {self.setting('token')} (403)."
+            f"{self.host} does not permit this to {user} ({shown}); give its role the rights of "
+            "docs/channels/listmonk.md (403)."
         )
 
 
