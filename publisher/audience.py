@@ -118,7 +118,7 @@ class Audience:
         if not rehearsal and (done.added or done.joined):
             facts = {"added": done.added, "joined": done.joined, "refused": len(done.refused)}
             with self.store.write() as tx:
-                tx.log.add(self._now(), OFFICE, "subscribers.imported", person, **facts)
+                tx.log.add(self._now(), OFFICE, "roster.imported", person, **facts)
         done.refused.sort(key=lambda one: one.number)
         return done
 
@@ -224,13 +224,13 @@ class Audience:
             return tx.subscribers.by_ref(ref)
 
     def request(
-        self, address: str, name: str, reading: Reading, lists: Sequence[str], *, how: str, text: str
+        self, address: str, name: str, reading: Reading, lists: Sequence[str], how: str, text: str
     ) -> Subscriber | None:
         """Somebody asks for the newsletter: the subscriber who is to be mailed for confirmation.
 
-        ``None`` where nothing is to be mailed: she has it already. Raises ``ValueError`` for what is no address.
+        ``None`` where nothing is to be mailed: she has it already. Raises :class:`UsageError` for what is no address.
         """
-        read, now = addresses.read(address), self._now()
+        read, now = _read(address), self._now()
         consent = Consent(now, how[:200], text[:_LONGEST_TEXT])
         with self.store.write() as tx:
             one = tx.subscribers.by_normal([read.normal]).get(read.normal)
@@ -250,20 +250,35 @@ class Audience:
                 tx.subscribers.add([new], now)
             else:
                 # What she asks for now is noted; whether she gets anything is decided when she confirms.
-                tx.subscribers.change(one.id, now, **_consented(consent), reading=reading)
+                asked = {"state": SubscriberState.PENDING, "reading": reading}
+                tx.subscribers.change(one.id, now, **asked, **_consented(consent))
                 tx.subscribers.rejoin(one.id, {*one.lists, *lists})
             found = tx.subscribers.by_normal([read.normal])[read.normal]
             tx.log.add(now, OFFICE, "subscriber.asked", MACHINE, ref=found.ref, how=how[:200])
             return found
 
     def confirm(self, ref: str, *, how: str, detail: str = "") -> Subscriber | None:
-        """She has confirmed: active from now on, whatever was before; ``None`` where there is no such person."""
+        """She who was asked to confirm has done so, and gets the newsletter, whatever was before.
+
+        The subscriber as she then stands; ``None`` where there is no such person. Who was not asked, or has left since,
+        is left as she is.
+        """
+        return self._back(ref, SubscriberState.PENDING, "subscriber.confirmed", how, detail)
+
+    def undo(self, ref: str, *, how: str, detail: str = "") -> Subscriber | None:
+        """She has unsubscribed by mistake, and says so at once."""
+        return self._back(ref, SubscriberState.UNSUBSCRIBED, "subscriber.returned", how, detail)
+
+    def _back(self, ref: str, wanted: SubscriberState, event: str, how: str, detail: str) -> Subscriber | None:
+        one = self.of_ref(ref)
+        if one is None or one.state is not wanted:
+            return one
 
         def work(tx: Transaction, one: Subscriber, now: datetime) -> None:
             tx.subscribers.change(one.id, now, state=SubscriberState.ACTIVE, bounces=0, consent_at=now)
             tx.subscribers.unsuppress(one.normal)
 
-        return self._settled(ref, SubscriberState.ACTIVE, "subscriber.confirmed", how, detail, work)
+        return self._settled(ref, SubscriberState.ACTIVE, event, how, detail, work)
 
     def unsubscribe(self, ref: str, *, how: str, detail: str = "") -> Subscriber | None:
         """Ends the subscription, once or again; ``None`` where there is no such person any more."""
@@ -326,8 +341,12 @@ def _consented(consent: Consent) -> dict[str, Any]:
 
 
 def _normal(address: str) -> str:
+    return _read(address).normal
+
+
+def _read(address: str) -> addresses.Address:
     try:
-        return addresses.read(address).normal
+        return addresses.read(address)
     except ValueError as error:
         raise UsageError(f"{error}.") from None
 

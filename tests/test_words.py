@@ -638,7 +638,7 @@ async def test_resolve__before_and_after(
     """What was known is printed, then what a person's word has changed."""
     monkeypatch.setattr(publishing, "open_control", looking.open_control)
     key = await _for_a_person(bureau)
-    given = {"delivery": f"{key}-r1-note-both", "delivered": None, "actor": "Chen"}
+    given = {"delivery": f"{key}-r1-note-both", "delivered": None, "not_delivered": [], "actor": "Chen"}
     text = _joined(shown(publishing.resolve, **given))
     assert text.startswith(
         "Known so far, note: uncertain, a person must look\n  It was sent at 2026-10-01 09:00"

@@ -26,6 +26,7 @@ def serve(arguments: argparse.Namespace) -> int:
 
 
 async def _run(arguments: argparse.Namespace, loaded: Settings, desk: Desk, listening: socket.socket) -> None:
+    from publisher.engine.letters import Office
     from publisher.worker import assemble, close
 
     worker = None
@@ -37,6 +38,7 @@ async def _run(arguments: argparse.Namespace, loaded: Settings, desk: Desk, list
             alerts=loaded.office.alerts,
             zone=loaded.office.timezone,
             home=loaded.home,
+            office=Office.of(loaded),
         )
     service = web.assemble(loaded, desk.store, desk.channels)
     try:

@@ -101,7 +101,7 @@ class Leaving:
             return self._pages.notice("late", languages_of(request), link="subscribe")
         detail = agent(request)
         subscriber = await self._threads.call(
-            lambda: self._audience.confirm(named.ref, how="undo", detail=detail)
+            lambda: self._audience.undo(named.ref, how="page", detail=detail)
         )
         self._regrets.drop(named.ref)
         if subscriber is None or subscriber.state is not SubscriberState.ACTIVE:
