@@ -15,16 +15,21 @@ KEY = "2026-0042-r1-newsletter-both"
 
 def open_variant(adapter: Adapter[Any, Any], number: int = 1, index: int = 0, **parts: str) -> Variant:
     """Revision ``number``, with places for the reader where the templates have none; ``parts`` are put behind."""
-    variant = sample.variants(adapter, number)[index]
-    if UNSUBSCRIBE not in variant.text("html"):
-        foot = f'<p>{READER}: <a href="{UNSUBSCRIBE}">unsubscribe</a></p>'
-        variant = changed(variant, "html", variant.text("html").replace("</body>", f"{foot}</body>"))
-        variant = changed(variant, "text", f"{variant.text('text')}\n{READER}\n{UNSUBSCRIBE}\n")
+    variant = with_places(sample.variants(adapter, number)[index])
     for name, text in parts.items():
         whole = variant.text(name)
         put = whole.replace("</body>", f"{text}</body>") if name == "html" else whole.rstrip("\n") + text
         variant = changed(variant, name, put)
     return variant
+
+
+def with_places(variant: Variant) -> Variant:
+    """``variant`` with its places for the reader: those of the templates, or, without any, some at its end."""
+    if UNSUBSCRIBE in variant.text("html"):
+        return variant
+    foot = f'<p>{READER}: <a href="{UNSUBSCRIBE}">unsubscribe</a></p>'
+    variant = changed(variant, "html", variant.text("html").replace("</body>", f"{foot}</body>"))
+    return changed(variant, "text", f"{variant.text('text')}\n{READER}\n{UNSUBSCRIBE}\n")
 
 
 def changed(variant: Variant, name: str, text: str) -> Variant:

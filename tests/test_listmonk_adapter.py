@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from structlog.testing import capture_logs
 
 from channels.doubles import listmonk as service
 from channels.doubles.listmonk import ListmonkDouble
@@ -219,6 +220,30 @@ async def test_separate__a_campaign_a_language(double: ListmonkDouble) -> None:
         ("tom@example.org", "en"),
     }  # fmt: skip
     await adapter.close()
+
+
+async def test_confirm__not_everybody(double: ListmonkDouble, adapter: ListmonkAdapter) -> None:
+    """listmonk may call a campaign finished that did not reach everybody: receipt and log say how many."""
+    payload = adapter.prepare(open_variant(adapter))
+    double.pace = "held"
+    made = await adapter.publish(payload, KEY)
+    assert (made.outcome, made.code) == ("accepted", "paused, 1 of 2 sent")
+    with pytest.raises(Unavailable, match="paused, 1 of 2 sent"):
+        await adapter.confirm(made, payload)
+    double.end(made.id)
+    with capture_logs() as logs:
+        seen = await adapter.confirm(made, payload)
+    assert (seen.outcome, seen.code) == ("confirmed", "finished, 1 of 2 sent")
+    assert [entry["status"] for entry in logs] == ["finished, 1 of 2 sent"]
+
+
+async def test_send__the_second_look_fails(double: ListmonkDouble, adapter: ListmonkAdapter) -> None:
+    """Once listmonk has said that it starts, nothing that fails afterwards makes that uncertain."""
+    payload = adapter.prepare(open_variant(adapter))
+    double.server.inject(Answer(Response(502)), method="GET", path=f"{CAMPAIGNS}/1")
+    made = await adapter.publish(payload, KEY)
+    assert (made.outcome, made.code) == ("accepted", "200")
+    assert (await adapter.confirm(made, payload)).outcome == "confirmed"
 
 
 # --- What its answers mean -----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ not by the answer.
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from datetime import timedelta
 from typing import ClassVar, TypeVar
 
@@ -164,16 +165,21 @@ class CampaignAdapter(Adapter[SettingsT, CampaignPayload]):
             )
         if found.state is State.UNDERWAY:
             return receipt
-        if found.state is State.STOPPED or found.short:
-            log.warning(
-                "the campaign ended before everybody had got it; look at it at the service",
-                event_name="campaign.ended_early",
-                channel=self.channel,
-                campaign=found.id,
-                status=words,
-            )
         told = self._told(found)
-        return Receipt(Outcome.CONFIRMED, told.id, code=told.code, at=told.at, raw=told.raw)
+        if found.state is State.STOPPED:
+            self._warn(found)
+        return replace(told, outcome=Outcome.CONFIRMED)
 
     def _told(self, found: Campaign) -> Receipt:
+        if found.state is State.SENT and found.short:
+            self._warn(found)
         return receipt(found, self.service.http.scrub)
+
+    def _warn(self, found: Campaign) -> None:
+        log.warning(
+            "the campaign ended before everybody had got it; look at it at the service",
+            event_name="campaign.ended_early",
+            channel=self.channel,
+            campaign=found.id,
+            status=self.service.http.scrub(found.words),
+        )
