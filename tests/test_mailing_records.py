@@ -138,6 +138,13 @@ async def test_spf__of_an_address(record: str, result: str) -> None:
     assert policy.of(ipaddress.ip_address("192.0.2.10")) == result
 
 
+async def test_spf__record_in_two_strings() -> None:
+    """The strings of a record are joined with nothing between them, in the middle of a word, too."""
+    with serving('office.example.org. TXT "v=spf1 ip4:192.0" ".2.10 -all"') as server:
+        policy = await spf.read("office.example.org", Lookup(server.resolver()))
+    assert policy.of(ipaddress.ip_address("192.0.2.10")) is spf.Result.PASS
+
+
 @pytest.mark.parametrize(
     ("record", "why"),
     [

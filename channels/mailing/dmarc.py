@@ -75,7 +75,7 @@ def _same(sender: str, other: str, where: str, strict: bool) -> bool | None:
     """Whether two domains are aligned; ``None`` where only the public suffix list could tell."""
     if strict or sender == other:
         return sender == other
-    if _within(sender, other) or _within(other, sender) or (where != sender and _within(other, where)):
+    if _within(sender, other) or _within(other, sender) or _within(other, where):
         return True
     shared = sender.split(".")[-2:] == other.split(".")[-2:]
     return None if shared else False
