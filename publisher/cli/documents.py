@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from publisher.announcement import KEY, Finding, Revision, Severity
-from publisher.channel import Fate, MediaType
+from publisher.channel import MediaType
 from publisher.cli import output
 from publisher.cli.office import beside, open_desk, person, read_file, title
 from publisher.desk import Preview
-from publisher.engine import trial
 from publisher.errors import UsageError
-from publisher.registry import AnyAdapter
 
 
 def add(arguments: argparse.Namespace) -> int:
@@ -83,7 +79,9 @@ def _report(revision: Revision, found: list[Finding]) -> dict[str, object]:
 def preview(arguments: argparse.Namespace) -> int:
     """Rendered variants with their length against the limit; with --send-to, a test of the newsletter."""
     if arguments.send_to:
-        return _send(arguments)
+        from publisher.cli import trying  # it loads the engine, which nothing else here needs
+
+        return trying.send(arguments)
     if arguments.language:
         raise UsageError("--language is for a test that is sent; add --send-to ADDRESS.")
     with open_desk(arguments) as desk:
@@ -94,40 +92,6 @@ def preview(arguments: argparse.Namespace) -> int:
     for shown in previews:
         _print_preview(shown)
     return 0
-
-
-_LANGUAGES = {"zh": "Chinese", "en": "English", "both": "both languages"}
-_FATES = {
-    Fate.SENT: "sent",
-    Fate.DEFERRED: "not sent, refused for now",
-    Fate.REFUSED: "not sent, refused",
-    Fate.UNSENT: "not sent",
-    Fate.UNKNOWN: "perhaps sent, there was no answer",
-}
-
-
-def _send(arguments: argparse.Namespace) -> int:
-    """Sends the test letters; code 1 where one was not sent."""
-    with open_desk(arguments) as desk:
-        letters = trial.prepare(desk, arguments.id, arguments.send_to, arguments.language, arguments.channel)
-        tried = asyncio.run(_all(letters, desk.channels))
-    if arguments.json:
-        output.as_json([asdict(one) for one in tried])
-    for one in () if arguments.json else tried:
-        said = f" ({one.answer})" if one.answer else ""
-        print(
-            f"{one.channel}: a test in {_LANGUAGES[one.language]} to {arguments.send_to}: {_FATES[one.fate]}{said}"
-        )
-    return int(any(one.fate is not Fate.SENT for one in tried))
-
-
-async def _all(letters: Sequence[trial.Trial], channels: Mapping[str, AnyAdapter]) -> list[trial.Tried]:
-    """What became of each letter, sent one after the other."""
-    try:
-        return [await letter.send() for letter in letters]
-    finally:
-        for channel in channels.values():
-            await channel.close()
 
 
 def _preview_data(shown: Preview) -> dict[str, object]:
