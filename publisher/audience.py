@@ -269,7 +269,9 @@ class Audience:
         """She has unsubscribed by mistake, and says so at once."""
         return self._back(ref, SubscriberState.UNSUBSCRIBED, "subscriber.returned", how, detail)
 
-    def _back(self, ref: str, wanted: SubscriberState, event: str, how: str, detail: str) -> Subscriber | None:
+    def _back(
+        self, ref: str, wanted: SubscriberState, event: str, how: str, detail: str
+    ) -> Subscriber | None:
         one = self.of_ref(ref)
         if one is None or one.state is not wanted:
             return one

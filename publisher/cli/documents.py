@@ -77,7 +77,13 @@ def _report(revision: Revision, found: list[Finding]) -> dict[str, object]:
 
 
 def preview(arguments: argparse.Namespace) -> int:
-    """Rendered variants with their length against the limit."""
+    """Rendered variants with their length against the limit; with --send-to, a test of the newsletter."""
+    if arguments.send_to:
+        from publisher.cli import trying  # it loads the engine, which nothing else here needs
+
+        return trying.send(arguments)
+    if arguments.language:
+        raise UsageError("--language is for a test that is sent; add --send-to ADDRESS.")
     with open_desk(arguments) as desk:
         previews = desk.preview(arguments.id, arguments.channel)
     if arguments.json:

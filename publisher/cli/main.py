@@ -108,6 +108,12 @@ def _check(made: argparse.ArgumentParser) -> None:
 def _preview(made: argparse.ArgumentParser) -> None:
     _one(made)
     made.add_argument("--channel", default="", metavar="NAME", help="only this channel")
+    made.add_argument(
+        "--send-to", default="", metavar="ADDRESS", help="send the newsletter to this address, as a test"
+    )
+    made.add_argument(
+        "--language", default="", choices=("zh", "en", "both"), help="the language of the test; all there are"
+    )
 
 
 def _revise(made: argparse.ArgumentParser) -> None:

@@ -53,7 +53,8 @@ def published(key: rsa.RSAPrivateKey) -> str:
 def signed(raw: bytes, key: rsa.RSAPrivateKey) -> bytes:
     """The message with a signature by dkimpy before it."""
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
-    return dkim.sign(raw, b"s1", OFFICE.encode(), pem, canonicalize=(b"relaxed", b"relaxed")) + raw
+    signature: bytes = dkim.sign(raw, b"s1", OFFICE.encode(), pem, canonicalize=(b"relaxed", b"relaxed"))
+    return signature + raw
 
 
 def test_mail__comes_to_whom_it_was_sent(mail: MailServer) -> None:
@@ -110,6 +111,20 @@ def test_mail__signatures_are_verified(mail: MailServer, key: rsa.RSAPrivateKey,
     assert f"header.d={OFFICE}" in received.verdict
     record = published(key).encode()
     assert dkim.verify(received.sent, dnsfunc=lambda name, timeout=5: record) is not changed
+
+
+def test_mail__signed_by_the_server(mail: MailServer, key: rsa.RSAPrivateKey) -> None:
+    """An office's server may sign in its stead: OpenDKIM's own signature is believed, until a reset ends it."""
+    mail.publish_keys({NAME: published(key)})
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    mail.sign_for(OFFICE, "s1", pem.decode())
+    with signed_in(mail) as client:
+        send(client, f"r@{READERS}", message())
+    assert mail.wait_for(1)[0].verdict.startswith("dkim=pass (2048-bit key)")
+    mail.reset()
+    with signed_in(mail) as client:
+        send(client, f"r@{READERS}", message())
+    assert mail.wait_for(1)[0].verdict.startswith("dkim=none")
 
 
 def test_mail__without_a_signature(mail: MailServer) -> None:

@@ -15,14 +15,12 @@ import struct
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from email.parser import BytesHeaderParser
 from pathlib import Path
-
-from imap_tools import MailBoxUnencrypted
 
 from tests.real import cache, certificate
 from tests.real.process import Process, scratch
+from tests.real.servers import inbox
+from tests.real.servers.inbox import Received
 
 READERS = "readers.example"
 """Everybody has a mailbox here, but those whose names begin with ``unknown``: they are refused with 550 5.1.1.
@@ -45,40 +43,11 @@ _OWNER = "5000"
 _ROOM = 2 << 30
 """Bytes that the queue and the mailboxes of 50,000 messages may take."""
 _PASSWORD = "test"
-_VERIFIER = "mx.readers.example"
-_SERVERS_OWN = re.compile(
-    rb"(?:(?:return-path|x-original-to|delivered-to|authentication-results|received):.*\n(?:[ \t].*\n)*)+",
-    re.I,
-)
-_DELIVERED = re.compile(rb"^Delivered-To: (.*?)\r?$", re.M)
 _LOGGED = re.compile(r"postfix\S*/\w+\[\d+\]: (\w+): ")
 _PAUSE = 0.02
 """Seconds between two looks whether mail has arrived."""
 _GRACE = 0.05
 """Seconds to leave before they are killed: they would take one to five, and what they have taken over is on disk."""
-_CHUNK = 500
-"""How many messages one IMAP command asks for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A message as its reader has it; ``recipient`` is whose it is (Delivered-To), ``raw`` all of its bytes."""
-
-    recipient: str
-    raw: bytes = field(repr=False)
-
-    @property
-    def sent(self) -> bytes:
-        """The message without what the servers put before it: from the first header that is not theirs."""
-        theirs = _SERVERS_OWN.match(self.raw)
-        return self.raw[theirs.end() :] if theirs else self.raw
-
-    @property
-    def verdict(self) -> str:
-        """What OpenDKIM found: its Authentication-Results, unfolded, without its own name."""
-        found = BytesHeaderParser().parsebytes(self.raw).get_all("Authentication-Results", [])
-        ours = (str(value).partition(";")[2] for value in found if str(value).startswith(_VERIFIER))
-        return " ".join(next(ours, "").split())
 
 
 class MailServer:
@@ -125,10 +94,7 @@ class MailServer:
             "TABLE": self._table,
         }  # fmt: skip
         for file in _ETC.iterdir():
-            text = file.read_text(encoding="utf-8")
-            for word, value in words.items():
-                text = text.replace(f"@{word}@", str(value))
-            (self._etc / file.name).write_text(text, encoding="utf-8")
+            self._write(file, words)
         self._option(options)
         self.ca = certificate.write(self._etc)
         accounts = {"readers": _PASSWORD, "office": _PASSWORD, USER: PASSWORD}
@@ -137,6 +103,12 @@ class MailServer:
         )
         (self._etc / "keys").touch()
         self.answer({})
+
+    def _write(self, file: Path, words: Mapping[str, object]) -> None:
+        text = file.read_text(encoding="utf-8")
+        for word, value in words.items():
+            text = text.replace(f"@{word}@", str(value))
+        (self._etc / file.name).write_text(text, encoding="utf-8")
 
     def _option(self, options: Mapping[str, str]) -> None:
         with (self._etc / "main.cf").open("a", encoding="utf-8") as main:
@@ -200,15 +172,27 @@ class MailServer:
         self._running.pop("opendkim").stop()
         self._start_opendkim()
 
+    def sign_for(self, domain: str, selector: str, key: str) -> None:
+        """From now until :meth:`reset` the servers sign whatever is sent From ``domain``; ``key`` is a PEM."""
+        (self._etc / "signing.pem").write_text(key, encoding="ascii")
+        words = {"FOLDER": self.folder, "DOMAIN": domain, "SELECTOR": selector}
+        self._write(_ETC / "signer.conf", words)
+        self._run("signer", ["opendkim", "-f", "-x", str(self._etc / "signer.conf")])
+        self._running["signer"].wait_until(lambda: _verifies(self.folder / "verifier" / "signer"))
+        self._ask_first("signer")
+
+    def _ask_first(self, *sockets: str) -> None:
+        """Has Postfix show each message to these milters before the verifier sees it."""
+        milters = ", ".join(f"unix:{self.folder}/verifier/{name}" for name in (*sockets, "socket"))
+        self.stop_postfix()
+        self._option({"smtpd_milters": milters})
+        self.start_postfix()
+
     # --- What has arrived ---------------------------------------------------------------------------
 
     def mail(self, mailbox: str = "readers") -> Iterator[Received]:
         """All that is in a mailbox, ``readers`` or ``office``, read over IMAP in the order of its arrival."""
-        with MailBoxUnencrypted("127.0.0.1", self.imap).login(mailbox, _PASSWORD, "INBOX") as box:
-            uids = box.uids()
-            for first in range(0, len(uids), _CHUNK):
-                _, found = box.client.uid("FETCH", ",".join(uids[first : first + _CHUNK]), "(BODY.PEEK[])")
-                yield from (_received(item[1]) for item in found if isinstance(item, tuple))
+        return inbox.read(self.imap, mailbox, _PASSWORD)
 
     def arrived(self, mailbox: str = "readers") -> int:
         """How many messages are in a mailbox."""
@@ -255,6 +239,9 @@ class MailServer:
             os.truncate(self._maillog, 0)
         self.answer({})
         self.publish_keys({})
+        if "signer" in self._running:
+            self._running.pop("signer").stop()
+            self._ask_first()
 
 
 def _ports(count: int) -> list[int]:
@@ -280,11 +267,6 @@ def _verifies(path: Path) -> bool:
         probe.sendall(b"\0\0\0\x0dO" + struct.pack("!III", 6, 0x1FF, 0x1FFFFF))
         return bool(probe.recv(5))
     return False
-
-
-def _received(raw: bytes) -> Received:
-    found = _DELIVERED.search(raw)
-    return Received(found[1].decode() if found else "", raw)
 
 
 def _queue_id(line: str) -> str:
