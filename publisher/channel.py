@@ -317,6 +317,19 @@ class Receipt:
             raise ValueError("A receipt's time needs a zone.")
 
 
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What an administrator is told of a channel beside whether it works.
+
+    ``good`` is ``None`` where it could not be found out; ``publish`` is a line to copy that mends it, such as a DNS
+    record.
+    """
+
+    good: bool | None
+    sentence: str
+    publish: str = ""
+
+
 class DeliveryError(Exception):
     """Base of all that an adapter may raise; each is named for what happens next."""
 
@@ -419,6 +432,10 @@ class Adapter(ABC, Generic[SettingsT, PayloadT]):
     @abstractmethod
     async def check(self) -> str:
         """Signs in and asks whether we may post, without publishing; one sentence of what was found."""
+
+    async def advise(self) -> Sequence[Advice]:
+        """What else must be in order for posts to arrive, such as DNS records; never raises for what it finds."""
+        return ()
 
     @abstractmethod
     def prepare(self, variant: Variant) -> PayloadT:

@@ -19,6 +19,7 @@ from channels.mailing.settings import SubscribersSettings
 from channels.smtp.conversation import Conversation, Opened
 from publisher import clock
 from publisher.channel import (
+    Advice,
     Capabilities,
     ChannelSettings,
     Kind,
@@ -45,7 +46,7 @@ class SubscribersAdapter(MailingAdapter[SubscribersSettings, MailingPayload]):
 
     @staticmethod
     def _keys(settings: SubscribersSettings) -> list[Signer]:
-        domain = settings.dkim_domain or settings.mailbox.address.rpartition("@")[2]
+        domain = settings.dkim_domain or _domain(settings.mailbox.address)
         pairs = (
             (settings.dkim_selector, settings.dkim_key),
             (settings.dkim_ed25519_selector, settings.dkim_ed25519_key),
@@ -83,6 +84,24 @@ class SubscribersAdapter(MailingAdapter[SubscribersSettings, MailingPayload]):
         return f"{server} takes mail from {mine}; " + (
             f"signed here by {signed}." if signed else "not signed here: the server must do it."
         )
+
+    async def advise(self) -> Sequence[Advice]:
+        """What the DNS says of our domains, with the records to publish."""
+        from channels.mailing import records  # and with it the resolver, which only this needs
+        from channels.mailing.verdict import State
+
+        sender = self.settings.mailbox.address
+        published = tuple(
+            records.PublicKey(one.domain, one.selector, keys.record(one.key)) for one in self._signers
+        )
+        sending = records.Sending(
+            _domain(sender), _domain(self.settings.bounces or sender), published, self.settings.sends_from
+        )
+        good = {State.OK: True, State.PROBLEM: False}
+        return [
+            Advice(good.get(found.state), found.sentence, found.publish.line if found.publish else "")
+            for found in await records.examine(sending)
+        ]
 
     def prepare(self, variant: Variant) -> MailingPayload:
         """What is the same in all letters. Raises :class:`~publisher.channel.Unsupported`."""
@@ -144,3 +163,7 @@ class SubscribersAdapter(MailingAdapter[SubscribersSettings, MailingPayload]):
 
     def _open(self) -> Opened:
         return Conversation(self.channel, self.settings).open()
+
+
+def _domain(address: str) -> str:
+    return address.rpartition("@")[2]

@@ -16,6 +16,10 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,200}[a-z0-9])?")
 _ID = re.compile(r"[a-z0-9][a-z0-9-]*(?:\.[a-z0-9][a-z0-9-]*)+")
 
 
+def _listed(value: object) -> object:
+    return [item for item in re.split(r"[,;\s]+", value) if item] if isinstance(value, str) else value
+
+
 def _paced(value: object) -> object:
     """``qq.com=2, 163.com=1.5`` as a mapping."""
     if not isinstance(value, str):
@@ -48,6 +52,11 @@ class SubscribersSettings(MailServer, MailingSettings):
         "",
         description="address for reports of mail that could not be delivered, such as bounces@news.example.org, whose "
         "mail server puts bounces+ANYTHING@ into the same mailbox; empty: to the sender",
+    )
+    sends_from: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        (),
+        description="addresses or names of the servers from which the messages leave for the world, for the check of "
+        "SPF; empty where only the provider knows",
     )
     list_id: str = Field(
         "", description="name of the list under a domain of yours, such as announce.example.org; empty: none"

@@ -6,11 +6,12 @@ import argparse
 import asyncio
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from publisher import reference
-from publisher.channel import DeliveryError
+from publisher.channel import Advice, DeliveryError
 from publisher.cli import output
 from publisher.cli.office import open_control, person
 from publisher.desk import Desk
@@ -60,7 +61,33 @@ def channels(arguments: argparse.Namespace) -> int:
         output.as_json(rows)
     else:
         _print_channels(rows, outlook)
-    return int(any(not ready for ready, _ in answers.values()))
+        for name, answer in answers.items():
+            _print_advice(name, answer.advice)
+    return int(any(not answer.is_good for answer in answers.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a channel answered: whether it is ``ready``, in a sentence, and what else is to be known."""
+
+    ready: bool
+    told: str
+    advice: Sequence[Advice] = ()
+
+    @property
+    def is_good(self) -> bool:
+        return self.ready and not any(one.good is False for one in self.advice)
+
+
+def _print_advice(name: str, advice: Sequence[Advice]) -> None:
+    if not advice:
+        return
+    signs = {True: "good", False: "MEND", None: "unknown"}
+    output.lines([f"{name}:"], style="bold")
+    for one in advice:
+        output.lines([f"{signs[one.good]}: {one.sentence}"], indent=2)
+        if one.publish:
+            print(f"    {one.publish}")  # whole, so that it can be copied
 
 
 def _resume(arguments: argparse.Namespace, changed: bool) -> int:
@@ -71,7 +98,7 @@ def _resume(arguments: argparse.Namespace, changed: bool) -> int:
     return 0
 
 
-def _row(desk: Desk, name: str, health: Health, answer: tuple[bool, str] | None) -> dict[str, object]:
+def _row(desk: Desk, name: str, health: Health, answer: _Answer | None) -> dict[str, object]:
     adapter = desk.channels[name]
     row: dict[str, object] = {
         "channel": name,
@@ -82,7 +109,10 @@ def _row(desk: Desk, name: str, health: Health, answer: tuple[bool, str] | None)
         "canonical": name == desk.canonical,
         "paused": health.reason if health.paused_at else "",
     }
-    return row | ({"ready": answer[0], "answer": answer[1]} if answer else {})
+    if answer is None:
+        return row
+    advice = [{"good": one.good, "sentence": one.sentence, "publish": one.publish} for one in answer.advice]
+    return row | {"ready": answer.ready, "answer": answer.told, "advice": advice}
 
 
 def _print_channels(rows: list[dict[str, object]], outlook: Outlook) -> None:
@@ -105,12 +135,13 @@ def _print_channels(rows: list[dict[str, object]], outlook: Outlook) -> None:
     output.todos(todo for todo in found if todo)
 
 
-async def _ask(built: Mapping[str, AnyAdapter]) -> dict[str, tuple[bool, str]]:
-    async def ask(channel: AnyAdapter) -> tuple[bool, str]:
+async def _ask(built: Mapping[str, AnyAdapter]) -> dict[str, _Answer]:
+    async def ask(channel: AnyAdapter) -> _Answer:
+        advice = await channel.advise()
         try:
-            return True, await channel.check()
+            return _Answer(True, await channel.check(), advice)
         except DeliveryError as error:
-            return False, str(error)
+            return _Answer(False, str(error), advice)
         finally:
             await channel.close()
 
