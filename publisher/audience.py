@@ -24,8 +24,9 @@ _LIST = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _GROUP = 1000
 """So many lines of an import share a transaction."""
 SOFT_LIMIT = 5
-"""So many newsletters in a row that a mailbox could not take, and it is given up."""
+"""So many newsletters that a mailbox could not take since she confirmed, and it is given up."""
 _LONGEST_TEXT = 2000
+_LONGEST_DETAIL = 300
 
 _WHY = {
     Suppression.UNSUBSCRIBED: "has unsubscribed; only she herself can come back, by the page for subscribing",
@@ -33,6 +34,8 @@ _WHY = {
     Suppression.COMPLAINED: "has reported a newsletter as spam, and is not written to again",
     Suppression.REMOVED: "was removed on request; only she herself can come back, by the page for subscribing",
 }
+
+_PENDING = "has been asked by mail to confirm and has not yet; she gets nothing until she does"
 
 _EVENTS = {
     Suppression.UNSUBSCRIBED: "subscriber.unsubscribed",
@@ -107,20 +110,26 @@ class Audience:
         ``rehearsal`` only says what would happen.
         """
         done, seen, source = Imported(), set[str](), iter(lines)
-        while group := list(islice(source, _GROUP)):
-            fresh = [line for line in group if self._is_fresh(line, seen, done)]
-            if rehearsal:
-                with self.store.read() as tx:
-                    self._sorted(tx, fresh, done)
-            else:
-                with self.store.write() as tx:
-                    self._take(tx, fresh, done)
-        if not rehearsal and (done.added or done.joined):
+        try:
+            while group := list(islice(source, _GROUP)):
+                fresh = [line for line in group if self._is_fresh(line, seen, done)]
+                if rehearsal:
+                    with self.store.read() as tx:
+                        self._sorted(tx, fresh, done)
+                else:
+                    with self.store.write() as tx:
+                        self._take(tx, fresh, done)
+        finally:  # what was brought in before a fault is there, and somebody did it
+            if not rehearsal:
+                self._log_import(done, person)
+        done.refused.sort(key=lambda one: one.number)
+        return done
+
+    def _log_import(self, done: Imported, person: Person) -> None:
+        if done.added or done.joined:
             facts = {"added": done.added, "joined": done.joined, "refused": len(done.refused)}
             with self.store.write() as tx:
                 tx.log.add(self._now(), OFFICE, "roster.imported", person, **facts)
-        done.refused.sort(key=lambda one: one.number)
-        return done
 
     @staticmethod
     def _is_fresh(line: Line, seen: set[str], done: Imported) -> bool:
@@ -138,8 +147,9 @@ class Audience:
     ) -> tuple[list[Subscriber], dict[str, list[str]], list[Subscriber]]:
         """Who is to be added, and who is there and comes on which more lists; the rest is counted or refused."""
         wanted = {line.subscriber.normal: line for line in group if line.subscriber}
-        barred = tx.subscribers.suppressed(wanted)
+        # In this order: who is removed in between is known still, and not brought back.
         known = tx.subscribers.by_normal(wanted)
+        barred = tx.subscribers.suppressed(wanted)
         added, more, there = [], dict[str, list[str]](), []
         for normal, line in wanted.items():
             assert line.subscriber is not None
@@ -147,6 +157,8 @@ class Audience:
                 done.refused.append(Refused(line.number, line.text, _WHY[barred[normal]]))
             elif normal not in known:
                 added.append(line.subscriber)
+            elif known[normal].state is SubscriberState.PENDING:
+                done.refused.append(Refused(line.number, line.text, _PENDING))
             elif missing := [name for name in line.subscriber.lists if name not in known[normal].lists]:
                 more[normal] = missing
                 there.append(known[normal])
@@ -211,6 +223,12 @@ class Audience:
         with self.store.read() as tx:
             yield from tx.subscribers.all(list_, state)
 
+    def reach(self, lists: Sequence[str] = ()) -> Mapping[Reading, int]:
+        """How many a newsletter to ``lists`` (empty: to all) would go to, by what they read."""
+        with self.store.read() as tx:
+            found = tx.mailings.reach(lists)
+        return {reading: found.get(reading, 0) for reading in Reading}
+
     def counts(self) -> tuple[Mapping[tuple[str, str], int], Mapping[str, int]]:
         """How many there are by state and language, and how many active ones on each list."""
         with self.store.read() as tx:
@@ -228,13 +246,14 @@ class Audience:
     ) -> Subscriber | None:
         """Somebody asks for the newsletter: the subscriber who is to be mailed for confirmation.
 
-        ``None`` where nothing is to be mailed: she has it already. Raises :class:`UsageError` for what is no address.
+        ``None`` where nothing is to be mailed: she has it already, or has once reported a newsletter as spam, and
+        anybody can type her address. Raises :class:`UsageError` for what is no address.
         """
         read, now = _read(address), self._now()
         consent = Consent(now, how[:200], text[:_LONGEST_TEXT])
         with self.store.write() as tx:
             one = tx.subscribers.by_normal([read.normal]).get(read.normal)
-            if one is not None and one.state is SubscriberState.ACTIVE:
+            if one is not None and one.state in (SubscriberState.ACTIVE, SubscriberState.COMPLAINED):
                 return None
             if one is None:
                 new = Subscriber(
@@ -304,15 +323,21 @@ class Audience:
         """Her mailbox does not exist."""
         return self._leave(ref, SubscriberState.BOUNCED, Suppression.BOUNCED, "bounce", detail)
 
-    def bounced_soft(self, ref: str, *, detail: str) -> Subscriber | None:
-        """Her mailbox could not take a newsletter; several in a row, and it is given up."""
+    def bounced_soft(self, ref: str, *, detail: str, mailing: int = 0) -> Subscriber | None:
+        """Her mailbox could not take a newsletter; several of them, and it is given up.
+
+        ``mailing`` is the delivery whose newsletter it was, 0 for unknown: servers report one letter more than once,
+        and it counts once where a report of it is kept already.
+        """
         with self.store.write() as tx:
             one = tx.subscribers.by_ref(ref)
             if one is None or one.state is not SubscriberState.ACTIVE:
                 return one
+            if mailing and tx.subscribers.has_bounced(one.id, mailing):
+                return one
             count = tx.subscribers.count_bounce(one.id, self._now())
         return (
-            self.bounced_hard(ref, detail=f"{count} times in a row: {detail}") if count >= SOFT_LIMIT else one
+            self.bounced_hard(ref, detail=f"{count} newsletters: {detail}") if count >= SOFT_LIMIT else one
         )
 
     def _leave(
@@ -320,7 +345,7 @@ class Audience:
     ) -> Subscriber | None:
         def work(tx: Transaction, one: Subscriber, now: datetime) -> None:
             tx.subscribers.change(one.id, now, state=state)
-            tx.subscribers.suppress(one.normal, reason, now, detail[:300])
+            tx.subscribers.suppress(one.normal, reason, now, _scrubbed(detail, one))
 
         return self._settled(ref, state, _EVENTS[reason], how, detail, work)
 
@@ -334,8 +359,19 @@ class Audience:
             if one is None or one.state is state:
                 return one
             work(tx, one, now)
-            tx.log.add(now, OFFICE, event, MACHINE, ref=ref, how=how[:100], detail=detail[:300])
+            said = _scrubbed(detail, one)
+            tx.log.add(now, OFFICE, event, MACHINE, ref=ref, how=how[:100], detail=said)
             return replace(one, state=state or one.state)
+
+
+def _scrubbed(detail: str, one: Subscriber) -> str:
+    """What a server or a program said, on one line and without the address: both kept for good, and she may go."""
+    plain = " ".join("".join(c if c.isprintable() else " " for c in detail).split())
+    local = re.escape(one.address.rpartition("@")[0])
+    anybody = rf"(?<![^\s<>()\[\]:;,'\"=]){local}@[^\s<>()\[\],;'\"]+"
+    for written in (re.escape(one.address), re.escape(one.normal), anybody):
+        plain = re.sub(written, "(address)", plain, flags=re.IGNORECASE)
+    return plain[:_LONGEST_DETAIL]
 
 
 def _consented(consent: Consent) -> dict[str, Any]:

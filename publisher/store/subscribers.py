@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, delete, func, select,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from publisher.addresses import digest
-from publisher.store.schema import memberships, subscribers, suppressions
+from publisher.store.schema import bounces, memberships, subscribers, suppressions
 from publisher.subscriber import Consent, Reading, Subscriber, SubscriberState, Suppression
 
 _PAGE = 1000
@@ -29,11 +29,15 @@ class Subscribers:
     # --- writing ------------------------------------------------------------------------------------------------
 
     def add(self, found: Sequence[Subscriber], now: datetime) -> None:
-        """Adds subscribers whose addresses are not there yet, with their lists."""
+        """Adds subscribers whose addresses are not there yet, with their lists.
+
+        Who has come in by another transaction meanwhile stays as she is, and is put on these lists too.
+        """
         if not found:
             return
         rows = [self._row(one, now) for one in found]
-        self._connection.execute(self._dialect.insert(subscribers), rows)
+        added = self._dialect.insert(subscribers).on_conflict_do_nothing(index_elements=["normal"])
+        self._connection.execute(added, rows)
         ids = self._ids([one.normal for one in found])
         self._join([(name, ids[one.normal]) for one in found for name in one.lists])
 
@@ -53,6 +57,13 @@ class Subscribers:
             subscribers.c.bounces
         )
         return int(self._connection.execute(counted).scalar_one())
+
+    def has_bounced(self, id_: int, delivery: int) -> bool:
+        """Whether a report is kept already that her mailbox could not take the newsletter of this delivery."""
+        query = select(bounces.c.id).where(
+            bounces.c.subscriber_id == id_, bounces.c.delivery_id == delivery, bounces.c.kind == "soft"
+        )
+        return self._connection.execute(query.limit(1)).first() is not None
 
     def rejoin(self, id_: int, lists: Collection[str]) -> None:
         """Exactly these lists."""
