@@ -123,11 +123,14 @@ class Visit:
         }
         return self.client.post("subscribe", params={"lang": lang}, data=given | typed)
 
-    def letter(self) -> tuple[Letter, MailPayload]:
-        """The letter that comes next."""
-        assert self.mail.arrived.wait(5)
-        self.mail.arrived.clear()
-        return self.mail.sent[-1]
+    def letters(self, count: int = 1) -> list[tuple[Letter, MailPayload]]:
+        """All letters, once there are ``count`` of them."""
+        for _ in range(50):
+            if len(self.mail.sent) >= count:
+                return self.mail.sent
+            self.mail.arrived.wait(0.2)
+            self.mail.arrived.clear()
+        raise AssertionError(f"Only {len(self.mail.sent)} letters have come.")
 
 
 @contextmanager

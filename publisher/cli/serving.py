@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import socket
+import sys
+from urllib.parse import urlsplit
 
 from publisher import registry, web
 from publisher.cli.office import load_settings, open_desk
 from publisher.desk import Desk
 from publisher.settings import Settings
+
+_HERE = ("localhost", "127.0.0.1", "::1")
 
 
 def serve(arguments: argparse.Namespace) -> int:
@@ -19,6 +23,11 @@ def serve(arguments: argparse.Namespace) -> int:
 
     loaded = load_settings(arguments)
     web.require(loaded)
+    if loaded.office.url.startswith("http://") and urlsplit(loaded.office.url).hostname not in _HERE:
+        print(
+            "Warning: PUBLISHER_URL is no https address; mail programs offer one click over https only.",
+            file=sys.stderr,
+        )
     configure_logging([*registry.secrets(loaded), *alerts.secrets(loaded.office.alerts)])
     with open_desk(arguments) as desk, web.listen(arguments.host, arguments.port) as listening:
         asyncio.run(_run(arguments, loaded, desk, listening))

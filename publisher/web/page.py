@@ -52,12 +52,14 @@ class Pages:
         who: str = "",
         action: str = "",
         link: str = "",
+        here: str = "",
     ) -> Response:
         """The page that says what ``web/words.html`` has under ``name``.
 
-        ``action`` and ``link`` are paths below the first page: where its button posts to, and where its link leads.
+        ``action`` and ``link`` are paths below the first page: where its button posts to, and where its link leads;
+        ``here`` is the page's own path, where it offers other languages.
         """
-        said = {"name": name, "who": who}
+        said = {"name": name, "who": who, "here": here}
         said |= {"action": self.root + action if action else "", "link": self.root + link if link else ""}
         return self.shown("web/notice.html", languages, status=status, **said)
 
