@@ -26,6 +26,7 @@ from publisher import clock, planning
 from publisher.alerts import Teller, Watch
 from publisher.delivery import Patience
 from publisher.engine.embedded import EmbeddedEngine
+from publisher.engine.letters import Office
 from publisher.engine.port import Engine
 from publisher.engine.writer import Writer
 from publisher.errors import PublisherError
@@ -235,18 +236,20 @@ def assemble(
     alerts: SecretStr | None = None,
     zone: str = "UTC",
     home: Path | None = None,
+    office: Office | None = None,
     now: clock.Clock = clock.now,
 ) -> Worker:
     """A worker over ``store`` and ``channels`` that sends ``alerts`` to Apprise addresses, with times in ``zone``.
 
-    ``home`` is the office's folder, whose house style says in which zone events are.
+    ``home`` is the office's folder, whose house style says in which zone events are; ``office`` is what newsletters
+    to its own subscribers need.
     Raises :class:`SettingsError` for an address that cannot be used.
     """
     teller = Teller(alerts) if alerts else None
     name = owner()
     writer = Writer(store, now)
     patience = Patience(total=timedelta(hours=retry_hours))
-    engine = EmbeddedEngine(store, channels, name, writer=writer, now=now, patience=patience)
+    engine = EmbeddedEngine(store, channels, name, writer=writer, now=now, patience=patience, office=office)
     pace = {name: channel.settings.per_minute for name, channel in channels.items()}
     watch = Watch(store, writer.call, name, pace, teller=teller, zone=zone, now=now)
     return Worker(store, channels, engine, writer, watch, home=home, now=now)
