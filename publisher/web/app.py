@@ -53,6 +53,8 @@ def build(pages: Pages, leaving: Leaving, joining: Joining, *, home_link: bool =
         Route("/u/{token}", leaving.leave, methods=["POST"]),
         Route("/u/{token}/undo", leaving.look),
         Route("/u/{token}/undo", leaving.undo, methods=["POST"]),
+        Route("/u/{token}/language", leaving.look),
+        Route("/u/{token}/language", leaving.choose, methods=["POST"]),
         Route("/c/{token}", joining.look),
         Route("/c/{token}", joining.confirm, methods=["POST"]),
     ]
