@@ -140,7 +140,7 @@ def test_button__leads_out_and_back(visit: Visit) -> None:
     """The page's own button ends the subscription, the next one takes it back, each once."""
     ref = visit.subscriber(reading=Reading.EN).ref
     page = visit.client.get(visit.unsubscribe(ref))
-    assert "l***@mail.example.org" in words(page.text)
+    assert "l•••@mail.example.org" in words(page.text)
     assert ADDRESS not in page.text
     left = visit.client.post(action(page.text))
     assert visit.state(ref) == "unsubscribed"
@@ -149,6 +149,21 @@ def test_button__leads_out_and_back(visit: Visit) -> None:
     assert visit.state(ref) == "active"
     visit.client.post(action(page.text))
     visit.client.post(action(left.text))
+    assert visit.state(ref) == "active"
+
+
+def test_language__chosen_instead(visit: Visit) -> None:
+    """Whoever only wants another language gets it; nothing else is a language, and looking changes nothing."""
+    ref = visit.subscriber(reading=Reading.BOTH).ref
+    path = f"{visit.unsubscribe(ref)}/language"
+    visit.client.get(path, params={"reading": "en"})
+    for posted in ({}, {"reading": "fr"}, {"reading": "\x00"}):
+        assert "Unsubscribe" in words(visit.client.post(path, data=posted).text)
+    assert visit.audience.of_ref(ref).reading is Reading.BOTH  # type: ignore[union-attr]
+    answer = visit.client.post(path, data={"reading": "en"})
+    assert "Your language is changed" in words(answer.text)
+    assert parse(answer.text).get("lang") == "en"
+    assert visit.audience.of_ref(ref).reading is Reading.EN  # type: ignore[union-attr]
     assert visit.state(ref) == "active"
 
 
@@ -219,7 +234,7 @@ def test_leave__leaves_no_trace_in_the_log(visit: Visit, caplog: pytest.LogCaptu
 
 
 def action(text: str) -> str:
-    """Where the page's form posts to, as this visitor reaches it."""
+    """Where the page's first form posts to, as this visitor reaches it."""
     form = parse(text).find(".//form")
     assert form is not None
     return str(form.get("action"))

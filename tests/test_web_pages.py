@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from publisher.errors import PublisherError
 from publisher.subscriber import Reading
 from publisher.web import form, server
-from publisher.web.page import masked, preferred
+from publisher.web.page import preferred
 from tests.visitors import Visit, parse, visiting, words
 
 PATHS = [
@@ -123,15 +123,6 @@ def test_preferred(accepts: str, reading: str) -> None:
     """The one of our languages that the browser puts first, both where it names neither."""
     request = Request({"type": "http", "headers": [(b"accept-language", accepts.encode())]})
     assert preferred(request) == Reading(reading)
-
-
-@pytest.mark.parametrize(
-    ("address", "shown"),
-    [("lin@example.org", "l***@example.org"), ("林@例子.example", "林***@例子.example"), ("a@b", "a***@b")],
-)
-def test_masked(address: str, shown: str) -> None:
-    """The first letter and the domain."""
-    assert masked(address) == shown
 
 
 def test_healthz__says_nothing(passing: Visit) -> None:

@@ -48,7 +48,7 @@ class MailPayload(Payload):
     html: str
 
 
-class ToyMail(MailingAdapter[MailingSettings, MailPayload]):
+class Postbox(MailingAdapter[MailingSettings, MailPayload]):
     """Keeps every letter, unless it is told to misbehave."""
 
     title, kind, Settings = "a mail service of the tests", Kind.NEWSLETTER, MailingSettings
@@ -90,11 +90,11 @@ class Visit:
     audience: Audience
     store: Store
     tokens: Tokens = field(repr=False)
-    mail: ToyMail
+    mail: Postbox
 
     def subscriber(self, address: str = ADDRESS, reading: Reading = Reading.BOTH) -> Subscriber:
         """A subscriber who has confirmed."""
-        asked = self.audience.request(address, "", reading, ("news",), "test", "yes")
+        asked = self.audience.request(address, "", reading, ("news",), how="test", text="yes")
         assert asked is not None
         confirmed = self.audience.confirm(asked.ref, how="test", detail="")
         assert confirmed is not None
@@ -123,11 +123,14 @@ class Visit:
         }
         return self.client.post("subscribe", params={"lang": lang}, data=given | typed)
 
-    def letter(self) -> tuple[Letter, MailPayload]:
-        """The letter that comes next."""
-        assert self.mail.arrived.wait(5)
-        self.mail.arrived.clear()
-        return self.mail.sent[-1]
+    def letters(self, count: int = 1) -> list[tuple[Letter, MailPayload]]:
+        """All letters, once there are ``count`` of them."""
+        for _ in range(50):
+            if len(self.mail.sent) >= count:
+                return self.mail.sent
+            self.mail.arrived.wait(0.2)
+            self.mail.arrived.clear()
+        raise AssertionError(f"Only {len(self.mail.sent)} letters have come.")
 
 
 @contextmanager
@@ -138,14 +141,18 @@ def visiting(
     trusted: str = "",
     limits: Limits | None = None,
     even: float = 0.0,
+    channel: Any = None,
     mailing: bool = True,
 ) -> Iterator[Visit]:
-    """The pages of an office in ``home`` at ``url``, whose folder the proxy takes off the path."""
+    """The pages of an office in ``home`` at ``url``, whose folder the proxy takes off the path.
+
+    Letters go to a postbox, or through ``channel``; through none without ``mailing``.
+    """
     (home / "config").mkdir(parents=True, exist_ok=True)
     (home / "config" / "house.toml").write_text(HOUSE, encoding="utf-8")
     office = OfficeSettings.model_validate({"home": home, "url": url, "secret": SECRET})
-    settings, store, mail = Settings(office, {}, home / ".env"), Store.open(home), ToyMail()
-    channels: dict[str, Any] = {"newsletter": mail} if mailing else {}
+    settings, store, mail = Settings(office, {}, home / ".env"), Store.open(home), Postbox()
+    channels: dict[str, Any] = {"newsletter": channel or mail} if mailing else {}
     listening = web.listen("127.0.0.1", 0)
     ready: list[web.Server] = []
     begun = threading.Event()

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 from dataclasses import asdict
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from publisher import clock, registry
 from publisher.cli import output, words
@@ -16,6 +17,9 @@ from publisher.desk import Desk
 from publisher.planning import Step
 from publisher.readership import reaches
 from publisher.words import Report, needs, where
+
+if TYPE_CHECKING:
+    from publisher.worker import Worker
 
 
 def schedule(arguments: argparse.Namespace) -> int:
@@ -136,22 +140,13 @@ def resolve(arguments: argparse.Namespace) -> int:
 def worker(arguments: argparse.Namespace) -> int:
     """Runs the worker; with --once, code 1 if something that was due is not out."""
     from publisher import alerts
-    from publisher.engine.letters import Office
-    from publisher.worker import assemble, close, configure_logging
+    from publisher.worker import close, configure_logging
 
     loaded = load_settings(arguments)
     configure_logging([*registry.secrets(loaded), *alerts.secrets(loaded.office.alerts)])
 
     async def run(desk: Desk) -> int:
-        made = assemble(
-            desk.store,
-            desk.channels,
-            retry_hours=loaded.office.retry_hours,
-            alerts=loaded.office.alerts,
-            zone=loaded.office.timezone,
-            home=loaded.home,
-            office=Office.of(loaded),
-        )
+        made = worker_of(desk)
         try:
             if not arguments.once:
                 await made.run()
@@ -162,6 +157,23 @@ def worker(arguments: argparse.Namespace) -> int:
 
     with open_desk(arguments) as desk:
         return asyncio.run(run(desk))
+
+
+def worker_of(desk: Desk) -> Worker:
+    """A worker over the desk's store and channels, as its settings say."""
+    from publisher.engine.letters import Office
+    from publisher.worker import assemble
+
+    settings = desk.settings
+    return assemble(
+        desk.store,
+        desk.channels,
+        retry_hours=settings.office.retry_hours,
+        alerts=settings.office.alerts,
+        zone=settings.office.timezone,
+        home=settings.home,
+        office=Office.of(settings),
+    )
 
 
 def _report(desk: Desk, arguments: argparse.Namespace, due: datetime | None) -> int:

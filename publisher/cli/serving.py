@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import socket
+import sys
+from urllib.parse import urlsplit
 
 from publisher import registry, web
 from publisher.cli.office import load_settings, open_desk
+from publisher.cli.publishing import worker_of
 from publisher.desk import Desk
-from publisher.settings import Settings
+
+_HERE = ("localhost", "127.0.0.1", "::1")
 
 
 def serve(arguments: argparse.Namespace) -> int:
@@ -19,28 +23,22 @@ def serve(arguments: argparse.Namespace) -> int:
 
     loaded = load_settings(arguments)
     web.require(loaded)
+    if loaded.office.url.startswith("http://") and urlsplit(loaded.office.url).hostname not in _HERE:
+        print(
+            "Warning: PUBLISHER_URL is no https address; mail programs offer one click over https only.",
+            file=sys.stderr,
+        )
     configure_logging([*registry.secrets(loaded), *alerts.secrets(loaded.office.alerts)])
     with open_desk(arguments) as desk, web.listen(arguments.host, arguments.port) as listening:
-        asyncio.run(_run(arguments, loaded, desk, listening))
+        asyncio.run(_run(arguments, desk, listening))
     return 0
 
 
-async def _run(arguments: argparse.Namespace, loaded: Settings, desk: Desk, listening: socket.socket) -> None:
-    from publisher.engine.letters import Office
-    from publisher.worker import assemble, close
+async def _run(arguments: argparse.Namespace, desk: Desk, listening: socket.socket) -> None:
+    from publisher.worker import close
 
-    worker = None
-    if not arguments.without_worker:
-        worker = assemble(
-            desk.store,
-            desk.channels,
-            retry_hours=loaded.office.retry_hours,
-            alerts=loaded.office.alerts,
-            zone=loaded.office.timezone,
-            home=loaded.home,
-            office=Office.of(loaded),
-        )
-    service = web.assemble(loaded, desk.store, desk.channels)
+    worker = None if arguments.without_worker else worker_of(desk)
+    service = web.assemble(desk.settings, desk.store, desk.channels)
     try:
         await web.run(web.make_server(service.app, arguments.trust_proxy), listening, worker)
     finally:

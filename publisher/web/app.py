@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from publisher.errors import PublisherError
 from publisher.web.joining import Joining
 from publisher.web.leaving import Leaving
-from publisher.web.page import HEADERS, Pages, languages_of
+from publisher.web.page import HEADERS, Pages, asked, languages_of
 
 log = structlog.get_logger("publisher.web")
 
@@ -28,7 +28,9 @@ def build(pages: Pages, leaving: Leaving, joining: Joining, *, home_link: bool =
     """The whole application. ``home_link`` is whether the first page leads to the form."""
 
     async def home(request: Request) -> Response:
-        return pages.notice("home", languages_of(request), link="subscribe" if home_link else "")
+        lang = asked(request)
+        link = f"subscribe?lang={lang}" if lang else "subscribe"
+        return pages.notice("home", languages_of(request), link=link if home_link else "", here=pages.root)
 
     async def style(_: Request) -> Response:
         headers = {"Cache-Control": "public, max-age=3600"}
@@ -51,6 +53,8 @@ def build(pages: Pages, leaving: Leaving, joining: Joining, *, home_link: bool =
         Route("/u/{token}", leaving.leave, methods=["POST"]),
         Route("/u/{token}/undo", leaving.look),
         Route("/u/{token}/undo", leaving.undo, methods=["POST"]),
+        Route("/u/{token}/language", leaving.look),
+        Route("/u/{token}/language", leaving.choose, methods=["POST"]),
         Route("/c/{token}", joining.look),
         Route("/c/{token}", joining.confirm, methods=["POST"]),
     ]

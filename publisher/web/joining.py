@@ -10,15 +10,15 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
+from publisher.addresses import masked, read
 from publisher.announcement import Language
 from publisher.audience import Audience
-from publisher.errors import UsageError
 from publisher.subscriber import Reading, Subscriber, SubscriberState
 from publisher.tokens import Purpose, Tokens
 from publisher.web.form import agent, posted, token_of
 from publisher.web.limits import Limit, client_of
 from publisher.web.outbox import Outbox
-from publisher.web.page import Languages, Pages, asked, languages_of, masked, preferred
+from publisher.web.page import Languages, Pages, asked, languages_of, preferred
 from publisher.web.threads import Threads
 
 log = structlog.get_logger("publisher.web")
@@ -103,7 +103,7 @@ class Joining:
         even = asyncio.create_task(asyncio.sleep(self._even))
         try:
             letter = None if given.website else await self._asked(request, given, self._signup)
-        except UsageError:
+        except ValueError:
             return self._form(request, given, ("address",))
         await even
         return self._sent(request, letter)
@@ -130,29 +130,31 @@ class Joining:
         return self._stands(request, subscriber)
 
     def _stands(self, request: Request, subscriber: Subscriber | None) -> Response:
-        if subscriber is None or subscriber.state not in (SubscriberState.ACTIVE, SubscriberState.PENDING):
-            return self._pages.notice("outdated", languages_of(request, subscriber), link="subscribe")
-        pending = subscriber.state is SubscriberState.PENDING
+        if subscriber is None:
+            return self._pages.notice("outdated", languages_of(request), link="subscribe")
+        active = subscriber.state is SubscriberState.ACTIVE
         return self._pages.notice(
-            "confirm" if pending else "confirmed",
+            "confirmed" if active else "confirm",
             languages_of(request, subscriber),
             who=masked(subscriber.address),
-            action=f"c/{token_of(request)}" if pending else "",
+            action="" if active else f"c/{token_of(request)}",
         )
 
     async def _asked(self, request: Request, given: Given, signup: Signup) -> Subscriber | None:
         """Files the wish to subscribe; who must get a letter for it, if anybody.
 
-        Raises :class:`UsageError` for what is no address.
+        Raises ``ValueError`` for what is no address.
         """
-        if not self._limits.address.allows(given.address.casefold()) or not self._limits.total.allows(""):
+        # However it is written: a name in front makes no other mailbox of it.
+        normal = (await self._threads.call(lambda: read(given.address))).normal
+        if not self._limits.address.allows(normal) or not self._limits.total.allows(""):
             log.warning("a letter was held back", event_name="web.limited")
             return None
         text = self._consent(languages_of(request))
-        reading = Reading(given.reading)
+        reading, how = Reading(given.reading), f"form, {agent(request)}"
         return await self._threads.call(
             lambda: self._audience.request(
-                given.address, given.name, reading, signup.lists, f"form ({agent(request)})", text
+                given.address, given.name, reading, signup.lists, how=how, text=text
             )
         )
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
+from publisher.addresses import masked
 from publisher.audience import Audience
-from publisher.subscriber import Subscriber, SubscriberState
+from publisher.subscriber import Reading, Subscriber, SubscriberState
 from publisher.tokens import Purpose, Tokens
 from publisher.web.form import agent, posted, token_of
-from publisher.web.page import Pages, languages_of, masked
+from publisher.web.page import Pages, languages_of
 from publisher.web.threads import Threads
 
 log = structlog.get_logger("publisher.web")
@@ -69,8 +71,8 @@ class Leaving:
             return self.broken(request)
         subscriber = await self._threads.call(lambda: self._audience.of_ref(named.ref))
         if subscriber is not None and subscriber.state in ON_LIST:
-            action = f"u/{token_of(request)}"
-            return self._said("leave", request, subscriber, action)
+            path = f"u/{token_of(request)}"
+            return self._said("leave", request, subscriber, path, choose=f"{path}/language")
         return self._gone(request, subscriber)
 
     async def leave(self, request: Request) -> Response:
@@ -90,6 +92,20 @@ class Leaving:
         if before is not None and before.state is SubscriberState.ACTIVE:
             self._regrets.add(named.ref)
         return self._gone(request, after)
+
+    async def choose(self, request: Request) -> Response:
+        """Sends her newsletters in another language from now on."""
+        named = self._tokens.read(Purpose.UNSUBSCRIBE, token_of(request))
+        if named is None:
+            return self.broken(request)
+        chosen = (await posted(request)).get("reading", "")
+        if chosen not in list(Reading):
+            return await self.look(request)
+        reading = Reading(chosen)
+        subscriber = await self._threads.call(lambda: self._audience.choose(named.ref, reading, how="page"))
+        if subscriber is None or subscriber.state not in ON_LIST:
+            return self._gone(request, subscriber)
+        return self._said("chosen", request, replace(subscriber, reading=reading))
 
     async def undo(self, request: Request) -> Response:
         """Brings back who has left a short time ago; later it takes a new subscription."""
@@ -119,9 +135,12 @@ class Leaving:
         undo = f"u/{token_of(request)}/undo" if self._regrets.has(subscriber.ref) else ""
         return self._said("left", request, subscriber, undo)
 
-    def _said(self, name: str, request: Request, subscriber: Subscriber, action: str = "") -> Response:
-        who = masked(subscriber.address)
-        return self._pages.notice(name, languages_of(request, subscriber), who=who, action=action)
+    def _said(
+        self, name: str, request: Request, subscriber: Subscriber, action: str = "", choose: str = ""
+    ) -> Response:
+        languages = languages_of(request, subscriber)
+        who, reading = masked(subscriber.address), str(subscriber.reading)
+        return self._pages.notice(name, languages, who=who, action=action, choose=choose, reading=reading)
 
 
 def how_of(fields: dict[str, str]) -> str:

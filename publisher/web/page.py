@@ -52,13 +52,19 @@ class Pages:
         who: str = "",
         action: str = "",
         link: str = "",
+        here: str = "",
+        choose: str = "",
+        reading: str = "",
     ) -> Response:
         """The page that says what ``web/words.html`` has under ``name``.
 
-        ``action`` and ``link`` are paths below the first page: where its button posts to, and where its link leads.
+        ``action`` and ``link`` are paths below the first page: where its button posts to, and where its link leads;
+        ``here`` is the page's own path, where it offers other languages. ``choose`` is where another language of the
+        newsletter than ``reading`` is posted to.
         """
-        said = {"name": name, "who": who}
+        said = {"name": name, "who": who, "here": here, "reading": reading}
         said |= {"action": self.root + action if action else "", "link": self.root + link if link else ""}
+        said["choose"] = self.root + choose if choose else ""
         return self.shown("web/notice.html", languages, status=status, **said)
 
     def shown(self, template: str, languages: Languages, *, status: int = 200, **context: Any) -> Response:
@@ -122,9 +128,3 @@ def preferred(request: Request) -> Reading:
         if primary in ("zh", "en") and quality > best:
             best, found = quality, Reading(primary)
     return found
-
-
-def masked(address: str) -> str:
-    """An address that its owner recognises and nobody else can write to: ``l***@example.org``."""
-    local, _, domain = address.rpartition("@")
-    return f"{local[:1]}***@{domain}"
