@@ -25,10 +25,13 @@ class Meaning(StrEnum):
     """Refused for now (4yz): it is tried again by whoever has the message."""
 
 
-_NOISE = re.compile(r"\S*://\S*|<?[^\s<>]+@[^\s<>]+>?")
+_NOISE = re.compile(r"https?://\S*|<?[^\s<>@]{1,128}@[^\s<>@]{1,255}>?")
 """Addresses and links, whose letters are nobody's words: spam-report@..., .../policies."""
-_REPLY = re.compile(r"(?<![\d.\[#-])([45]\d\d)(?![\d.])(?:[ -]*\(?#?([245]\.\d{1,3}\.\d{1,3})(?![\d.]))?")
-_STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.]|\w)")
+REPLY = re.compile(
+    r"(?<![A-Za-z0-9_.\[#-])([45]\d\d)(?![A-Za-z0-9_.])(?:[ -]*\(?#?([245]\.\d{1,3}\.\d{1,3})(?![\d.]))?"
+)
+"""A reply code, and the enhanced status code behind it."""
+_STATUS = re.compile(r"(?<![A-Za-z0-9_.-])([245]\.\d{1,3}\.\d{1,3})(?![A-Za-z0-9_.])")
 
 _HARD_CODES = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"}
 _SOFT_CODES = {"5.2.2", "5.2.4", "5.3.1", "5.3.2", "5.4.6", "5.4.7"}
@@ -94,21 +97,27 @@ def meaning(reply: str) -> Meaning:
 
     ``reply`` may have several lines, and may be a relay's report of a reply: ``host mx said: 550 ...``.
     """
-    found = _REPLY.search(_NOISE.sub(" ", reply))
-    status = (found and found[2]) or next(iter(_STATUS.findall(_NOISE.sub(" ", reply))), "")
-    return classify(int(found[1]) if found else 0, status, reply)
+    return classify(*codes(reply), reply)
+
+
+def codes(text: str) -> tuple[int, str]:
+    """The first reply code in a server's words (0 for none), and the first enhanced status code ("" for none)."""
+    words = _NOISE.sub(" ", text)
+    found = REPLY.search(words)
+    status = (found and found[2]) or next(iter(_STATUS.findall(words)), "")
+    return int(found[1]) if found else 0, status
 
 
 def classify(code: int, enhanced: str, text: str) -> Meaning:
     """The meaning of a reply code (0 for none), an enhanced status code ("" for none), and the server's words."""
     if 400 <= code < 500 or (not code and enhanced.startswith("4.")):
         return Meaning.DELAYED
+    return by_words(text, enhanced) or _by_code(code, enhanced)
+
+
+def by_words(text: str, enhanced: str = "") -> Meaning | None:
+    """What the words decide, whatever the code: some providers say everything with 550. ``None``: they say nothing."""
     words = _NOISE.sub(" ", re.sub(r"\r?\n\s*(\d{3}[- ])?\s*(\d\.\d+\.\d+)?", " ", text))
-    return _by_words(enhanced, words) or _by_code(code, enhanced)
-
-
-def _by_words(enhanced: str, words: str) -> Meaning | None:
-    """What the words decide, whatever the code: some providers say everything with 550."""
     if _MANY.search(words):
         return Meaning.THROTTLED
     if enhanced in _POLICY_CODES or enhanced.startswith("5.7."):
