@@ -16,7 +16,7 @@ from publisher.announcement import (
     Revision,
     Severity,
 )
-from publisher.channel import Links, Outcome, Receipt, Variant
+from publisher.channel import Links, MailingAdapter, Outcome, Receipt, Variant
 from publisher.clock import WallTime
 from publisher.delivery import (
     DELIVERED,
@@ -230,6 +230,10 @@ class Desk:
             filed = tx.announcements.get(key)
             return Dossier(filed, tx.seals.of(filed.revision_id), tuple(tx.deliveries.of(key)))
 
+    def channels_of(self, filed: Filed) -> tuple[str, ...]:
+        """The names of the channels an announcement goes to."""
+        return tuple(self._proofs.channels_of(filed))
+
     def log(self, key: str) -> list[Event]:
         """Everything that happened to an announcement, oldest first."""
         with self.store.read() as tx:
@@ -347,15 +351,21 @@ class Desk:
                 raise NotAllowedError(f"{key} is already cancelled.")
             out = [d for d in mine if d.state in DELIVERED | IN_DOUBT]
             stoppable = [d for d in mine if State.CANCELLED in MOVES[d.state]]
-            if mine and not stoppable:
+            # A newsletter on its way to subscribers stops between two of them.
+            stopping = [d for d in mine if d.state is State.SENDING and self._is_mailing(d)]
+            if mine and not stoppable and not stopping:
                 raise NotAllowedError(
                     f'Nothing of {key} can be stopped any more; see "publisher show {key}".'
                 )
             for delivery in stoppable:
                 _move(tx, delivery, Move(State.CANCELLED, "delivery.cancelled", "cancelled"), now, person)
             tx.announcements.set_state(key, AnnouncementState.CANCELLED)
-            tx.log.add(now, key, "announcement.cancelled", person, stopped=[d.channel for d in stoppable])
-        return out
+            stopped = [d.channel for d in (*stoppable, *stopping)]
+            tx.log.add(now, key, "announcement.cancelled", person, stopped=stopped)
+        return [d for d in out if d not in stopping]
+
+    def _is_mailing(self, delivery: Delivery) -> bool:
+        return isinstance(self.channels.get(delivery.channel), MailingAdapter)
 
     def correct(self, key: str, person: Person, *, confirmed: bool) -> list[Step]:
         """What bringing the approved newer revision out does on each channel; does it where ``confirmed``."""
@@ -409,10 +419,13 @@ class Desk:
         with self.store.read() as tx:
             return _uncertain(tx, delivery)
 
-    def resolve(self, delivery: str, url: str | None, person: Person) -> Delivery:
+    def resolve(
+        self, delivery: str, url: str | None, person: Person, readers: Sequence[str] = ()
+    ) -> Delivery:
         """A person settles an uncertain delivery: it is out at ``url``, or with ``None`` it certainly is not.
 
-        An empty ``url`` is for a channel without addresses, such as e-mail.
+        An empty ``url`` is for a channel without addresses, such as e-mail. Of a newsletter to subscribers only the
+        messages in doubt are meant, all of them, or those of ``readers``, by their addresses.
         """
         now = self._now()
         with self.store.write() as tx:
@@ -421,12 +434,17 @@ class Desk:
                 raise NotAllowedError(
                     f"{found.key} is being looked into by the worker at this moment; look again in a minute."
                 )
+            only = _doubtful(tx, found, readers)
             move = Move(State.WAITING, "delivery.resolved", "not published, says " + person.name, due_at=now)
             if url is not None:
                 if not url and found.canonical:
                     raise UsageError(f"{found.channel} has an address that the others link to; give it.")
                 move = replace(after_receipt(_by_hand(url, found.key, now)), event="delivery.resolved")
             _move(tx, found, move, now, person)
+            if url is None:
+                tx.mailings.list_again(found.id, now, only=only)
+            else:
+                tx.mailings.take_for_sent(found.id, "by hand", now)
             tx.deliveries.release(found.announcement, found.revision, now)
             return tx.deliveries.get(found.id)
 
@@ -450,6 +468,19 @@ def _uncertain(tx: Transaction, key: str) -> Delivery:
             f"See: publisher show {found.announcement}"
         )
     return found
+
+
+def _doubtful(tx: Transaction, delivery: Delivery, readers: Sequence[str]) -> list[int] | None:
+    """The letters in doubt of these readers, by number; ``None`` for those of all."""
+    if not readers:
+        return None
+    known = {one.address.casefold(): one.number for one in tx.mailings.doubtful(delivery.id)}
+    for reader in readers:
+        if reader.casefold() not in known:
+            raise UsageError(
+                f"{reader} is not among those in doubt; see them with: publisher show {delivery.announcement}"
+            )
+    return [known[reader.casefold()] for reader in readers]
 
 
 def _must_do_something(key: str, steps: Sequence[Step]) -> None:

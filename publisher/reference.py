@@ -68,11 +68,16 @@ def adapters() -> list[dict[str, Any]]:
     return described
 
 
-def env_example() -> str:
-    """A complete ``.env`` to start from: every setting with its default and one line of help."""
+def env_example(secret: str = "") -> str:
+    """A complete ``.env`` to start from: every setting with its default and one line of help.
+
+    ``secret`` is what signs the links in newsletters; none in an example.
+    """
     lines = [_HEAD]
+    values = {"PUBLISHER_SECRET": secret}
     for setting in office():
-        lines.append(f"# {setting['help']}\n{setting['name']}={setting['default']}\n")
+        value = values.get(setting["name"], setting["default"])
+        lines.append(f"# {setting['help']}\n{setting['name']}={value}\n")
     lines.append(
         "# A channel's name is the prefix of its settings, and is yours to choose. Remove the #\n"
         "# of the channels you want, and list their names in PUBLISHER_CHANNELS above.\n"

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from publisher.channel import Adapter, ChannelSettings, Double, Kind
+from publisher.channel import Adapter, ChannelSettings, Double, Kind, MailingAdapter
 from publisher.errors import SettingsError
 from publisher.settings import Settings
 
@@ -60,6 +60,13 @@ def build(settings: Settings) -> dict[str, AnyAdapter]:
         try:
             kind = adapter(values.adapter)
             channels[name] = kind(name, values.checked(kind.Settings), settings.home)
+            if isinstance(channels[name], MailingAdapter) and not (
+                settings.office.url and settings.office.secret
+            ):
+                wrong.append(
+                    f"{name} sends to subscribers, who need pages to confirm and to unsubscribe; set PUBLISHER_URL "
+                    "and PUBLISHER_SECRET."
+                )
         except SettingsError as error:
             wrong.append(str(error))
     if wrong:

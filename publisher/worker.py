@@ -11,7 +11,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -26,6 +26,7 @@ from publisher import clock, planning
 from publisher.alerts import Teller, Watch
 from publisher.delivery import Patience
 from publisher.engine.embedded import EmbeddedEngine
+from publisher.engine.letters import Office
 from publisher.engine.port import Engine
 from publisher.engine.writer import Writer
 from publisher.errors import PublisherError
@@ -68,7 +69,7 @@ class Worker:
     async def run(self, *, signals: bool = True) -> None:
         """Publishes each delivery at its hour until SIGTERM, SIGINT or :meth:`stop`."""
         self._add_jobs()
-        with _signals(self._stop) if signals else contextlib.nullcontext():
+        with ended_by_signals(self._stop) if signals else contextlib.nullcontext():
             await self._tidy()
             await self._replan()
             await self._watch.alive()
@@ -208,7 +209,8 @@ class Worker:
 
 
 @contextlib.contextmanager
-def _signals(stop: asyncio.Event) -> Any:
+def ended_by_signals(stop: asyncio.Event) -> Iterator[None]:
+    """SIGTERM and SIGINT set ``stop``."""
     loop = asyncio.get_running_loop()
     names = (signal.SIGTERM, signal.SIGINT)
     for name in names:
@@ -234,18 +236,20 @@ def assemble(
     alerts: SecretStr | None = None,
     zone: str = "UTC",
     home: Path | None = None,
+    office: Office | None = None,
     now: clock.Clock = clock.now,
 ) -> Worker:
     """A worker over ``store`` and ``channels`` that sends ``alerts`` to Apprise addresses, with times in ``zone``.
 
-    ``home`` is the office's folder, whose house style says in which zone events are.
+    ``home`` is the office's folder, whose house style says in which zone events are; ``office`` is what newsletters
+    to its own subscribers need.
     Raises :class:`SettingsError` for an address that cannot be used.
     """
     teller = Teller(alerts) if alerts else None
     name = owner()
     writer = Writer(store, now)
     patience = Patience(total=timedelta(hours=retry_hours))
-    engine = EmbeddedEngine(store, channels, name, writer=writer, now=now, patience=patience)
+    engine = EmbeddedEngine(store, channels, name, writer=writer, now=now, patience=patience, office=office)
     pace = {name: channel.settings.per_minute for name, channel in channels.items()}
     watch = Watch(store, writer.call, name, pace, teller=teller, zone=zone, now=now)
     return Worker(store, channels, engine, writer, watch, home=home, now=now)

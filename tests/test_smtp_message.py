@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from channels.smtp import SmtpAdapter, SmtpSettings
 from channels.smtp.address import mailbox
-from channels.smtp.message import from_header, stamped, subject_header
+from channels.smtp.headers import from_header, subject_header
+from channels.smtp.message import stamped
 from publisher.announcement import Bilingual, Revision
 from publisher.channel import Part, Unsupported, Variant
 from publisher.render.variant import Edition, prove, render_all
@@ -114,7 +115,10 @@ def test_message__dry_run_before_approval(variant: Variant) -> None:
 
 # --- the subject -----------------------------------------------------------------------------------
 
-_LETTERS = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), max_size=12)
+_TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_LETTERS = st.text(
+    st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp"), exclude_characters=_TURNS), max_size=12
+)
 _WORDS = st.sampled_from(
     [
         "云岭大学代表团",
@@ -168,7 +172,9 @@ def test_subject__no_injection(variant: Variant, end: str) -> None:
     assert message.get_content_type() == "multipart/alternative"
 
 
-@pytest.mark.parametrize("subject", ["", " \n ", "Visit\0", "Vis\x07it", "\x1b[31mVisit", "Visit\x7f"])
+@pytest.mark.parametrize(
+    "subject", ["", " \n ", "Visit\0", "Vis\x07it", "\x1b[31mVisit", "Visit\x7f", "\u202eVisit"]
+)
 def test_subject__refused_before_approval(variant: Variant, subject: str) -> None:
     """No title, or one with a control character, goes back to the officer."""
     with pytest.raises(Unsupported, match="title"):

@@ -654,7 +654,18 @@ async def test_resolve__before_and_after(
 
 # --- nothing is without words -------------------------------------------------------------------------------------
 
-_ROOMS = ("desk.py", "control.py", "planning.py", "delivery.py", "engine", "store", "worker.py")
+_ROOMS = (
+    "desk.py",
+    "control.py",
+    "planning.py",
+    "delivery.py",
+    "mailing.py",
+    "audience.py",
+    "returns.py",
+    "engine",
+    "store",
+    "worker.py",
+)
 _NAME = re.compile(r"[a-z]+\.[a-z]+(_[a-z]+)*")
 
 
@@ -683,7 +694,7 @@ def _written() -> set[str]:
     return found - {name for name in found if name.partition(".")[0] in _TABLES}
 
 
-_TABLES = {"announcements", "revisions", "seals", "variants", "publisher"}
+_TABLES = {"announcements", "revisions", "seals", "variants", "deliveries", "subscribers", "publisher"}
 """What stands before the dot where a table's column, a logger or a file of ours is named."""
 
 

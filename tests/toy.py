@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from pydantic import SecretStr
 
 from publisher.announcement import Person
 from publisher.channel import (
     Adapter,
     Capabilities,
     ChannelSettings,
+    Fate,
     Kind,
     LengthRule,
+    Letter,
     Links,
+    MailingAdapter,
+    MailingSettings,
     Outcome,
     Payload,
     Receipt,
+    Record,
     Template,
     Unsupported,
     Variant,
@@ -25,8 +32,10 @@ from publisher.channel import (
 from publisher.control import Control
 from publisher.desk import Desk
 from publisher.engine.embedded import EmbeddedEngine
+from publisher.engine.letters import Office as LetterOffice
 from publisher.settings import OfficeSettings, Settings
 from publisher.store import Store
+from publisher.tokens import Tokens
 
 OFFICER, APPROVER = Person("Lin", "office"), Person("Chen", "office")
 
@@ -145,6 +154,56 @@ class ToyNote(_Toy):
         return Capabilities(length=LengthRule(200, link=23))
 
 
+class ToyMail(MailingAdapter[MailingSettings, ToyPayload]):
+    """A mail server that keeps the letters it gets; ``fate`` says what becomes of each, and may raise."""
+
+    title = "a mail server of the tests"
+    kind = Kind.NEWSLETTER
+    Settings = MailingSettings
+    templates = (Template("text", "toy/note.txt"),)
+    service: Service
+
+    def __init__(self, channel: str, settings: MailingSettings, office: Path | None = None) -> None:
+        super().__init__(channel, settings, office)
+        self.got: list[Letter] = []
+        self.fate: Callable[[Letter], tuple[Fate, str]] = lambda letter: (Fate.SENT, "250 queued")
+        self.hold: Callable[[Letter], Awaitable[None]] | None = None
+        """Awaited when a letter has been begun, and not answered."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(personal=True, pages=False)
+
+    def prepare(self, variant: Variant) -> ToyPayload:
+        return ToyPayload(variant.text("text"))
+
+    async def check(self) -> str:
+        return "ready"
+
+    async def mail(
+        self, payload: ToyPayload, letters: AsyncIterator[Sequence[Letter]], record: Record
+    ) -> None:
+        async for group in letters:
+            for letter in group:
+                if not record.begin(letter.number):
+                    record.end(letter.number, Fate.UNSENT, "not begun")
+                    continue
+                if self.hold:
+                    await self.hold(letter)
+                fate, answer = self.fate(letter)
+                if fate in (Fate.SENT, Fate.UNKNOWN):
+                    self.got.append(letter)
+                record.end(letter.number, fate, answer)
+
+
+SECRET = SecretStr("0123456789abcdef" * 4)
+
+
+def letter_office(home: Path) -> LetterOffice:
+    """What letters need of the office."""
+    return LetterOffice(home / "mailings", "https://news.example.org/", Tokens([SECRET]))
+
+
 class Clock:
     """A clock that tests set."""
 
@@ -192,7 +251,9 @@ class Office:
 
 async def work(bureau: Office, owner: str = "worker-1") -> None:
     """A worker's turn: all that is due, and all that becomes due by it."""
-    engine = EmbeddedEngine(bureau.store, bureau.desk.channels, owner, now=bureau.clock)
+    engine = EmbeddedEngine(
+        bureau.store, bureau.desk.channels, owner, now=bureau.clock, office=letter_office(bureau.home)
+    )
     with bureau.store.write() as tx:
         tx.deliveries.release_all(bureau.clock())
     while await engine.enqueue_due():

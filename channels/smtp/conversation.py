@@ -10,12 +10,13 @@ from __future__ import annotations
 import base64
 import contextlib
 import re
+import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from channels.smtp.settings import Security, SmtpSettings
+from channels.smtp.settings import MailServer, Security
 from channels.smtp.wire import Reply, Wire, transparent
 from publisher.channel import (
     DeliveryError,
@@ -30,7 +31,7 @@ _GOODBYE = 5.0
 """Seconds for RSET and QUIT, whose answers change nothing."""
 _TOO_OFTEN = re.compile(r"frequency|too many (?:mails|messages|connections)|rate limit|throttl", re.I)
 """QQ Mail answers 550 "frequency limited", others 421 or 450, to a sender who only has to wait."""
-_SIGN_IN_FIRST = (530, 535, 538)
+SIGN_IN_FIRST = (530, 535, 538)
 """Codes of RFC 4954 that ask for, or refuse, a sign-in, whatever the command was."""
 
 
@@ -53,10 +54,18 @@ class _Steps(Enum):
     MESSAGE = _Step("the message", Rejected, "see its answer")
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session after EHLO and sign-in: its socket, and what the server offers, each with its parameters."""
+
+    socket: socket.socket
+    extensions: Mapping[str, str]
+
+
 class Conversation:
     """One session of channel ``channel``; used once, in one thread. :meth:`abort` may come from another."""
 
-    def __init__(self, channel: str, settings: SmtpSettings) -> None:
+    def __init__(self, channel: str, settings: MailServer) -> None:
         self._channel, self._settings = channel, settings
         self._server = f"{settings.host}:{settings.effective_port}"
         self._wire: Wire | None = None
@@ -88,6 +97,20 @@ class Conversation:
             return f"{self._server} ({self._settings.security}{signed})"
         finally:
             self._leave()
+
+    def open(self) -> Opened:
+        """A session that is signed in, for a caller that goes on with its socket by itself.
+
+        Raises the errors of :mod:`publisher.channel`.
+        """
+        try:
+            with self._certain():
+                self._open()
+                self._connection.expect_silence()
+                return Opened(self._connection.handed_over(), dict(self._extensions))
+        except BaseException:
+            self._leave()
+            raise
 
     def abort(self) -> None:
         """Ends the session at once, wherever it is."""
@@ -223,9 +246,9 @@ class Conversation:
             raise self._refusal(step, reply, about)
 
     def _meaning(self, step: _Steps, reply: Reply) -> type[DeliveryError]:
-        if (reply.is_temporary or reply.is_permanent) and _TOO_OFTEN.search(reply.text):
+        if asks_to_wait(reply):
             return Throttled
-        if reply.code in _SIGN_IN_FIRST:
+        if reply.code in SIGN_IN_FIRST:
             return SignInFailed
         return step.value.refused if reply.is_permanent else Unavailable
 
@@ -237,10 +260,15 @@ class Conversation:
             return Throttled(f"{self._server} asks {self._channel} to wait ({said}).")
         if meaning is Unavailable:
             return Unavailable(f"{self._server} does not accept {step.value.what}{about} now ({said}).")
-        advice = _Steps.SIGN_IN.value.advice if reply.code in _SIGN_IN_FIRST else step.value.advice
+        advice = _Steps.SIGN_IN.value.advice if reply.code in SIGN_IN_FIRST else step.value.advice
         return meaning(
             f"{self._server} refuses {step.value.what}{about} ({said}); {advice} ({self._channel})."
         )
+
+
+def asks_to_wait(reply: Reply) -> bool:
+    """Whether a refusal, whatever its code, is only of so much at a time."""
+    return (reply.is_temporary or reply.is_permanent) and bool(_TOO_OFTEN.search(reply.text))
 
 
 def _base64(text: str) -> str:

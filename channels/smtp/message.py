@@ -1,8 +1,7 @@
 """The newsletter as a MIME message, built by hand so that the same variant gives the same bytes.
 
-Sources: RFC 5322 (headers), RFC 2045 and 2046 (MIME), RFC 2047 (encoded words), RFC 3282 (Content-Language),
-RFC 3834 (Auto-Submitted). The standard library's serialiser draws its boundaries at random, lets encoded words
-grow longer than 75 characters and loses spaces between them.
+Sources: RFC 5322 (headers), RFC 2045 and 2046 (MIME), RFC 3282 (Content-Language), RFC 3834 (Auto-Submitted). The
+standard library's serialiser draws its boundaries at random.
 """
 
 from __future__ import annotations
@@ -10,24 +9,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
 
-import regex
-
 from channels.smtp.address import Mailbox
-from publisher.channel import Payload, Unsupported, Variant
+from channels.smtp.headers import from_header, subject_header
+from publisher.channel import Payload, Variant
 
-_WORD = 75
-"""The longest encoded word, in characters (RFC 2047, section 2)."""
 _LINE = 76
-"""The longest line that holds an encoded word, and of base64 text."""
-_OPEN, _CLOSE = "=?utf-8?b?", "?="
-_GRAPHEME = regex.compile(r"\X")
-_BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029 ]+")
+"""The longest line of base64 text (RFC 2045, 6.8)."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +59,7 @@ def build(variant: Variant, sender: Mailbox, recipients: tuple[str, ...], reply_
 
 
 def _part(subtype: str, body: str) -> list[str]:
-    # Lines of text end in CRLF in their canonical form (RFC 2046, 4.1.1), whatever carries them.
-    data = re.sub(r"\r\n|\r|\n", "\r\n", body.rstrip("\r\n") + "\n").encode()
+    data = canonical(body.rstrip("\r\n"))
     encoded = base64.b64encode(data).decode("ascii")
     return [
         f"Content-Type: text/{subtype}; charset=utf-8",
@@ -79,68 +69,10 @@ def _part(subtype: str, body: str) -> list[str]:
     ]
 
 
-def from_header(sender: Mailbox) -> str:
-    """The ``From`` header, folded."""
-    if not sender.name:
-        return f"From: {sender.address}"
-    if sender.name.isascii() and len(sender.name) <= _WORD - 10 and "=?" not in sender.name:
-        quoted = sender.name.replace("\\", "\\\\").replace('"', '\\"')
-        return f'From: "{quoted}"\r\n <{sender.address}>'
-    return f"From: {_folded(_words(sender.name, len('From: ')))}\r\n <{sender.address}>"
-
-
-def subject_header(text: str) -> str:
-    """The ``Subject`` header, folded; line breaks in ``text`` become spaces.
-
-    Raises :class:`Unsupported` for a subject that is empty or holds another control character.
-    """
-    subject = _BREAKS.sub(" ", text).strip(" ")
-    if not subject.strip():
-        raise Unsupported("The subject is empty; give the announcement a title.")
-    for character in subject:
-        if unicodedata.category(character) in ("Cc", "Cs"):
-            raise Unsupported(
-                f"The title contains the control character U+{ord(character):04X}; remove it from the title."
-            )
-    name = "Subject: "
-    if subject.isascii() and "=?" not in subject and len(name + subject) <= _LINE:
-        return name + subject
-    return name + _folded(_words(subject, len(name)))
-
-
-def _folded(words: Iterator[str]) -> str:
-    # White space between two encoded words belongs to neither (RFC 2047, 6.2): no letter is lost by folding.
-    return "\r\n ".join(words)
-
-
-def _words(text: str, used: int) -> Iterator[str]:
-    """``text`` as encoded words of whole graphemes; the first shares its line with ``used`` characters."""
-    room = _LINE - used
-    chunk = b""
-    for piece in _pieces(text):
-        if chunk and _encoded_length(len(chunk) + len(piece)) > min(room, _WORD):
-            yield _word(chunk)
-            chunk, room = b"", _LINE - 1
-        chunk += piece
-    yield _word(chunk)
-
-
-def _pieces(text: str) -> Iterator[bytes]:
-    """Graphemes as UTF-8; one too long for an encoded word is split between characters."""
-    for grapheme in _GRAPHEME.findall(text):
-        encoded = grapheme.encode()
-        if _encoded_length(len(encoded)) <= _WORD - 10:
-            yield encoded
-        else:
-            yield from (character.encode() for character in grapheme)
-
-
-def _encoded_length(octets: int) -> int:
-    return len(_OPEN) + 4 * ((octets + 2) // 3) + len(_CLOSE)
-
-
-def _word(chunk: bytes) -> str:
-    return f"{_OPEN}{base64.b64encode(chunk).decode('ascii')}{_CLOSE}"
+def canonical(text: str) -> bytes:
+    """``text`` in UTF-8, its lines ended by CRLF, the last one too (RFC 2046, 4.1.1), whatever will carry them."""
+    ended = text if text.endswith(("\r", "\n")) else text + "\n"
+    return re.sub(r"\r\n|\r|\n", "\r\n", ended).encode()
 
 
 def message_id(key: str, sender: str) -> str:

@@ -132,6 +132,11 @@ class Wire:
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line.rstrip(b"\r")
 
+    def handed_over(self) -> socket.socket:
+        """The socket, for a caller that goes on with it by itself; nothing may be waiting in it."""
+        self.usable = False
+        return self._socket
+
     def abort(self) -> None:
         """Ends the connection at once; may be called while another thread waits in it, which then wakes."""
         with contextlib.suppress(OSError):

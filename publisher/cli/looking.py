@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 
 from publisher import clock
 from publisher.cli import output, words
 from publisher.cli.office import open_control
 from publisher.desk import Dossier
+from publisher.mailing import told
+from publisher.readership import Progress, progress
 from publisher.store.log import Event
 from publisher.words import Report, ToDo, halted, unmanned
 
@@ -82,14 +85,18 @@ def show(arguments: argparse.Namespace) -> int:
         dossier = desk.show(arguments.id)
         outlook = control.outlook(desk.settings.office.timezone)
         report = Report(dossier.filed, dossier.deliveries, outlook, desk.log(arguments.id))
+        letters = {d.id: found for d in dossier.deliveries if (found := progress(desk.store, d))}
     seal, todos = dossier.seal, report.todos()
     if arguments.json:
         approval = {"approver": seal.approver, "at": seal.at, "seal": seal.hash} if seal else None
         data = _summary(report) | {"approval": approval, "to_do": [words.todo_data(todo) for todo in todos]}
-        output.as_json(data | {"deliveries": [words.delivery_data(d, report) for d in dossier.deliveries]})
+        output.as_json(
+            data
+            | {"deliveries": [words.delivery_data(d, report, letters.get(d.id)) for d in dossier.deliveries]}
+        )
         return 0
     _print_head(dossier, report)
-    _print_deliveries(report)
+    _print_deliveries(report, letters)
     print()
     if todos:
         output.todos(todos)
@@ -114,11 +121,25 @@ def _print_head(dossier: Dossier, report: Report) -> None:
         output.lines([rejected], indent=2)
 
 
-def _print_deliveries(report: Report) -> None:
+def _print_deliveries(report: Report, letters: Mapping[int, Progress]) -> None:
     for delivery in report.deliveries:
         print()
         output.lines([f"{report.name(delivery)}: {report.state(delivery)}"], style="bold")
         output.lines(filter(None, [*report.story(delivery), report.address(delivery)]), indent=2)
+        if found := letters.get(delivery.id):
+            output.lines(_letters(found), indent=2)
+
+
+def _letters(found: Progress) -> list[str]:
+    """How a newsletter stands with its subscribers; those in doubt by name, as many as a person can look up."""
+    lines = [f"Messages: {told(found.counts)}."]
+    lines += [
+        f"In doubt: {d.address or 'somebody who was removed since'} ({d.answer})"
+        for d in found.doubtful[:_MOST]
+    ]
+    if len(found.doubtful) > _MOST:
+        lines.append(f"In doubt are {len(found.doubtful) - _MOST} more; all of them: add --json")
+    return lines
 
 
 def log(arguments: argparse.Namespace) -> int:

@@ -150,7 +150,12 @@ def _resolve(made: argparse.ArgumentParser) -> None:
     answer.add_argument(
         "--delivered", metavar="URL", nargs="?", const="", help="it is published, here (no URL for e-mail)"
     )
-    answer.add_argument("--not-delivered", action="store_true", help="it certainly is not; send it again")
+    answer.add_argument(
+        "--not-delivered",
+        metavar="ADDRESS",
+        nargs="*",
+        help="it certainly is not; send it again (of a newsletter to subscribers: to those in doubt, or to these only)",
+    )
 
 
 def _log(made: argparse.ArgumentParser) -> None:
@@ -170,9 +175,86 @@ def _alerts(made: argparse.ArgumentParser) -> None:
     )
 
 
+def _subscribers(made: argparse.ArgumentParser) -> None:
+    verbs = made.add_subparsers(dest="what", metavar="WHAT", parser_class=_Parser, required=True)
+
+    def verb(name: str, function: str, help_: str) -> argparse.ArgumentParser:
+        one = verbs.add_parser(
+            name, help=help_, description=help_[:1].upper() + help_[1:] + ".", formatter_class=_formatter
+        )
+        one.set_defaults(handler=f"subscribers:{function}")
+        _acts(one)
+        return one
+
+    states = ["pending", "active", "unsubscribed", "bounced", "complained"]
+    languages = ["zh", "en", "both"]
+    consent = 'how she agreed, such as "form at the spring fair"'
+    one = verb("import", "bring_in", "bring a CSV file of subscribers in; again, it changes nothing")
+    one.add_argument(
+        "file", metavar="FILE", help="CSV with a column email (邮箱), and name, language, lists if you like"
+    )
+    one.add_argument("--list", default="", metavar="A,B", help="put them on these lists")
+    one.add_argument(
+        "--language", choices=languages, default="both", help="what those read whose line does not say"
+    )
+    one.add_argument(
+        "--consent-how", default="", metavar="TEXT", help=f"for lines that do not say: {consent}"
+    )
+    one.add_argument("--consent-text", default="", metavar="TEXT", help="the words they agreed to")
+    one.add_argument(
+        "--source", default="", metavar="TEXT", help="where they come from (default: the file's name)"
+    )
+    one.add_argument("--dry-run", action="store_true", help="only say what would happen")
+    one.add_argument(
+        "--report", default="", metavar="FILE", help="write every refused line with its reason to FILE"
+    )
+    one = verb("export", "bring_out", "write subscribers to a CSV file that Excel opens")
+    one.add_argument("file", metavar="FILE", nargs="?", default="-", help="a new file (default: print it)")
+    one.add_argument("--list", default="", metavar="NAME", help="only those of this list")
+    one.add_argument("--state", default="", choices=["", *states], help="only those in this state")
+    one = verb("list", "list_all", "how many there are; with --list, --state or --all, who")
+    one.add_argument("--list", default="", metavar="NAME", help="those of this list")
+    one.add_argument("--state", default="", choices=["", *states], help="those in this state")
+    one.add_argument("--all", action="store_true", help="everybody")
+    one = verb("show", "show", "what is known of one address")
+    one.add_argument("address", metavar="ADDRESS")
+    one = verb("add", "add", "add one subscriber who has agreed")
+    one.add_argument("address", metavar="ADDRESS", help='reader@example.org, or "Name <reader@example.org>"')
+    one.add_argument("--name", default="", metavar="TEXT", help="her name")
+    one.add_argument(
+        "--language", choices=languages, default="both", help="what she reads (default: %(default)s)"
+    )
+    one.add_argument("--list", default="", metavar="A,B", help="lists to put her on")
+    one.add_argument("--consent-how", required=True, metavar="TEXT", help=consent)
+    one.add_argument("--consent-text", default="", metavar="TEXT", help="the words she agreed to")
+    one = verb("change", "change", "change name, language or lists of one subscriber")
+    one.add_argument("address", metavar="ADDRESS")
+    one.add_argument("--name", metavar="TEXT", help="her name")
+    one.add_argument("--language", choices=languages, help="what she reads")
+    one.add_argument("--list", metavar="A,B", help="exactly these lists")
+    one = verb("remove", "remove", "delete one subscriber for good; she is never written to again")
+    one.add_argument("address", metavar="ADDRESS")
+
+
 def _worker(made: argparse.ArgumentParser) -> None:
     _facts(made)
     made.add_argument("--once", action="store_true", help="publish what is due, then end")
+
+
+def _serve(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--env", metavar="FILE", help="the settings file (default: .env in this folder)")
+    made.add_argument("--host", default="127.0.0.1", help="the address to listen at (default: %(default)s)")
+    made.add_argument("--port", type=int, default=8025, help="the port to listen at (default: %(default)s)")
+    made.add_argument(
+        "--trust-proxy",
+        default="",
+        metavar="ADDRESSES",
+        help="addresses or networks of the web server in front, with commas between them, whose X-Forwarded-For says "
+        "who the visitor is (default: none)",
+    )
+    made.add_argument(
+        "--without-worker", action="store_true", help="serve the pages only; a worker runs elsewhere"
+    )
 
 
 COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] = {
@@ -203,12 +285,22 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
     "halt": ("publishing:halt", "stop everything at once, whatever is due", _acts),
     "unhalt": ("publishing:unhalt", "let everything go on", _acts),
     "worker": ("publishing:worker", "publish unattended, until it is stopped", _worker),
+    "serve": (
+        "serving:serve",
+        "serve the pages on which people subscribe and unsubscribe, and publish",
+        _serve,
+    ),
     "list": ("looking:list_all", "all announcements, the newest first", _facts),
     "show": ("looking:show", "where an announcement stands on each channel, and what to do", _one),
     "log": (
         "looking:log",
         "everything that happened to an announcement, or to the office as a whole, and who did it",
         _log,
+    ),
+    "subscribers": (
+        "subscribers:list_all",
+        "who gets the newsletter: import, export, add, remove",
+        _subscribers,
     ),
     "alerts": (
         "watching:alerts",

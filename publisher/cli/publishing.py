@@ -14,6 +14,7 @@ from publisher.control import Control
 from publisher.delivery import DELIVERED, Delivery
 from publisher.desk import Desk
 from publisher.planning import Step
+from publisher.readership import reaches
 from publisher.words import Report, needs, where
 
 
@@ -22,6 +23,7 @@ def schedule(arguments: argparse.Namespace) -> int:
     with open_desk(arguments) as desk:
         planned = desk.schedule(arguments.id, " ".join(arguments.when), person(arguments))
         zone = desk.settings.office.timezone
+        reached = reaches(desk.store, desk.channels, desk.channels_of(desk.show(arguments.id).filed))
     if arguments.json:
         data = {"id": arguments.id, "state": "scheduled", "instant": planned.instant.isoformat()}
         output.as_json(data | {"dated": planned.dated})
@@ -32,6 +34,7 @@ def schedule(arguments: argparse.Namespace) -> int:
             print(
                 f"Note: the approved posts are dated {planned.dated}; to change that, revise and approve again."
             )
+        output.lines(map(str, reached))
         print("A running worker publishes it; to publish by hand what is due: publisher worker --once")
     return 0
 
@@ -118,7 +121,8 @@ def resolve(arguments: argparse.Namespace) -> int:
     with open_control(arguments) as (control, desk):
         found = desk.uncertain(arguments.delivery)
         before = _reported(desk, control, found.announcement)
-        delivery = desk.resolve(arguments.delivery, arguments.delivered, person(arguments))
+        readers = arguments.not_delivered or ()
+        delivery = desk.resolve(arguments.delivery, arguments.delivered, person(arguments), readers)
         after = _reported(desk, control, found.announcement)
     if arguments.json:
         output.as_json(words.delivery_data(delivery, after))
@@ -132,6 +136,7 @@ def resolve(arguments: argparse.Namespace) -> int:
 def worker(arguments: argparse.Namespace) -> int:
     """Runs the worker; with --once, code 1 if something that was due is not out."""
     from publisher import alerts
+    from publisher.engine.letters import Office
     from publisher.worker import assemble, close, configure_logging
 
     loaded = load_settings(arguments)
@@ -145,6 +150,7 @@ def worker(arguments: argparse.Namespace) -> int:
             alerts=loaded.office.alerts,
             zone=loaded.office.timezone,
             home=loaded.home,
+            office=Office.of(loaded),
         )
         try:
             if not arguments.once:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def init(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise PublisherError(f"{path} cannot be written: {error.strerror}.") from None
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(reference.env_example())
+        file.write(reference.env_example(secrets.token_hex(32)))
     home = path.parent / "data"
     home.mkdir(mode=0o700, exist_ok=True)
     if arguments.json:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from publisher import clock
 from publisher.delivery import Delivery
+from publisher.readership import Progress
 from publisher.store.log import Event
 from publisher.words import Report, ToDo, needs, where
 
@@ -40,6 +41,15 @@ EVENTS = {
     "office.unhalted": "The halt lifted; everything goes on",
     "channel.paused": "{channel} is paused and tried every ten minutes: {reason}",
     "channel.resumed": "{channel} works again",
+    "subscribers.imported": "Subscribers imported: {added} added, {joined} put on more lists, {refused} lines refused",
+    "subscriber.changed": "Subscriber {ref}: changed",
+    "subscriber.removed": "Subscriber {ref}: removed for good",
+    "subscriber.asked": "Subscriber {ref}: asked for the newsletter, and was mailed to confirm ({how})",
+    "subscriber.confirmed": "Subscriber {ref}: confirmed ({how}; {detail})",
+    "subscriber.chose": "Subscriber {ref}: reads {detail} from now on ({how})",
+    "subscriber.unsubscribed": "Subscriber {ref}: unsubscribed ({how}; {detail})",
+    "subscriber.bounced": "Subscriber {ref}: the mailbox does not work: {detail}",
+    "subscriber.complained": "Subscriber {ref}: reported a newsletter as spam: {detail}",
     "attempt.started": "{channel}: sending (attempt {attempt})",
     "probe.started": "{channel}: asking whether the post is there",
     "delivery.accepted": "{channel}: sent, the service has taken it over: {url}",
@@ -58,6 +68,9 @@ EVENTS = {
     "delivery.released": "{channel}: the link is known, so it may go out",
     "delivery.scheduled": "{channel}: set to the new hour",
     "delivery.cancelled": "{channel}: cancelled",
+    "delivery.goes_on": "{channel}: part of it is done, the rest goes on by itself: {reason}",
+    "delivery.mailed": "{channel}: sent to its subscribers: {reason}",
+    "delivery.letters_in_doubt": "{channel}: sent, but for single messages it is not known: {reason}",
     "delivery.missed": "{channel}: missed its hour and held back: {reason}",
     "delivery.superseded": "{channel}: replaced by a newer revision",
     "delivery.resolved": "{channel}: settled by hand: {url}{reason}",
@@ -66,8 +79,13 @@ EVENTS = {
 """A sentence for every event that is written; a name in braces is filled in from the event's detail."""
 
 
-def delivery_data(delivery: Delivery, report: Report | None = None) -> dict[str, object]:
-    """A delivery as plain data; with the ``report`` of its announcement, also what is told of it."""
+def delivery_data(
+    delivery: Delivery, report: Report | None = None, progress: Progress | None = None
+) -> dict[str, object]:
+    """A delivery as plain data; with the ``report`` of its announcement, also what is told of it.
+
+    ``progress`` is that of a newsletter to subscribers.
+    """
     need = report.need(delivery) if report else needs(delivery)
     data: dict[str, object] = {
         "key": delivery.key,
@@ -80,6 +98,9 @@ def delivery_data(delivery: Delivery, report: Report | None = None) -> dict[str,
         "reason": delivery.reason,
         "needs": str(need) if need else "",
     }
+    if progress:
+        data["letters"] = {str(state): count for state, count in progress.counts.items()}
+        data["in_doubt"] = [{"address": d.address, "answer": d.answer, "at": d.at} for d in progress.doubtful]
     return data | ({"stands": report.state(delivery), "told": report.story(delivery)} if report else {})
 
 

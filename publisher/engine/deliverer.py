@@ -18,7 +18,15 @@ from typing import Any, TypeVar
 import structlog
 
 from publisher import clock
-from publisher.channel import AlreadyThere, Links, Payload, Receipt, Unsupported, Variant
+from publisher.channel import (
+    AlreadyThere,
+    Links,
+    MailingAdapter,
+    Payload,
+    Receipt,
+    Unsupported,
+    Variant,
+)
 from publisher.delivery import (
     DELIVERED,
     Action,
@@ -40,6 +48,8 @@ from publisher.delivery import (
     unready,
     unseen,
 )
+from publisher.engine.letters import Office
+from publisher.engine.mailer import Mailer
 from publisher.engine.writer import Writer
 from publisher.errors import PublisherError
 from publisher.registry import AnyAdapter
@@ -87,10 +97,17 @@ class Deliverer:
         lease: timedelta,
         now: clock.Clock = clock.now,
         patience: Patience | None = None,
+        office: Office | None = None,
     ) -> None:
+        """``office`` is what newsletters to its own subscribers need; without, none is sent."""
         self._store, self._writer, self._channels = store, writer, channels
         self._lease, self._now = lease, now
         self._patience = patience or Patience()
+        self._mailer = (
+            Mailer(store, writer, office, self._unhurried, lease=lease, now=now, patience=self._patience)
+            if office
+            else None
+        )
         self._rng = random.Random()  # noqa: S311  # jitter, not a secret
         self._ailing: set[str] = set()
         """Channels that have failed or are paused, so that their working again is worth a note."""
@@ -99,6 +116,8 @@ class Deliverer:
     def end(self) -> None:
         """The worker is to end: a result that cannot be written is tried for half a minute more, then left."""
         self._ending = True
+        if self._mailer:
+            self._mailer.end()
 
     async def deliver(self, dossier: Dossier) -> None:
         """Sends the delivery of ``dossier``, or asks about one that is uncertain, and writes down what came of it."""
@@ -183,6 +202,10 @@ class Deliverer:
     async def _send(
         self, delivery: Delivery, adapter: AnyAdapter, payload: Payload, earlier: Receipt | None
     ) -> tuple[Move, Standing | None]:
+        if isinstance(adapter, MailingAdapter):
+            if self._mailer is None:
+                return unready(delivery, "PUBLISHER_URL and PUBLISHER_SECRET are not set"), None
+            return await self._mailer.run(delivery, adapter, payload)
         try:
             async with asyncio.timeout(LONGEST.total_seconds()):
                 if delivery.action is Action.PUBLISH or earlier is None:
@@ -210,6 +233,8 @@ class Deliverer:
     ) -> tuple[Move, Standing | None]:
         if delivery.action is not Action.PUBLISH:
             return repeat(delivery, self._now()), None
+        if isinstance(adapter, MailingAdapter) and self._mailer:
+            return await self._mailer.recover(delivery), None
         if not _can_ask(adapter):
             return Move(State.UNCERTAIN, "delivery.uncertain", delivery.reason), None
         try:
@@ -267,6 +292,9 @@ class Deliverer:
         return await self._patiently(
             lambda: self._writer.apply(delivery, move), [delivery.key], event_name="result.unwritten"
         )
+
+    async def _unhurried(self, work: Callable[[], Awaitable[Any]], keys: list[str]) -> Any:
+        return await self._patiently(work, keys, event_name="ledger.unwritten")
 
     async def _patiently(self, work: Callable[[], Awaitable[T]], keys: list[str], *, event_name: str) -> T:
         """Does ``work`` as soon as the store can be used: nothing known is given up for as long as the worker lives."""

@@ -12,6 +12,7 @@ import structlog
 from publisher import clock
 from publisher.delivery import Delivery, Patience
 from publisher.engine.deliverer import SLOW, Deliverer
+from publisher.engine.letters import Office
 from publisher.engine.port import Health
 from publisher.engine.writer import Writer
 from publisher.errors import PublisherError
@@ -35,13 +36,19 @@ class EmbeddedEngine:
         patience: Patience | None = None,
         slots: int = 32,
         writer: Writer | None = None,
+        office: Office | None = None,
     ) -> None:
-        """``writer`` is one that is shared with others and stays open; without, the engine has its own."""
+        """``writer`` is one that is shared with others and stays open; without, the engine has its own.
+
+        ``office`` is what newsletters to its own subscribers need.
+        """
         self._store, self._channels, self._owner, self._now = store, channels, owner, now
         self._lease, self._slots = lease, slots
         self._writer = writer or Writer(store, now)
         self._shared = writer is not None
-        self._deliverer = Deliverer(store, self._writer, channels, lease=lease, now=now, patience=patience)
+        self._deliverer = Deliverer(
+            store, self._writer, channels, lease=lease, now=now, patience=patience, office=office
+        )
         self._running: dict[asyncio.Task[None], int] = {}
         self._opening: set[int] = set()
         self._beat: asyncio.Task[None] | None = None

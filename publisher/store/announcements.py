@@ -121,6 +121,11 @@ class Announcements:
             update(revisions).where(revisions.c.id == revision_id).values(submitter=submitter)
         )
 
+    def state(self, key: str) -> AnnouncementState:
+        """How the announcement called ``key``, which is there, stands at this moment."""
+        query = select(announcements.c.state).where(announcements.c.key == key)
+        return AnnouncementState(self._connection.execute(query).scalar_one())
+
     def get(self, key: str) -> Filed:
         """The announcement called ``key``, with its newest revision. Raises :class:`NotFoundError`."""
         if not self._connection.get_execution_options().get("publisher_read"):

@@ -15,7 +15,7 @@ from publisher.delivery import DELIVERED, MOVES, Action, Delivery, Move, State
 from publisher.errors import NotFoundError
 from publisher.store import receipts
 from publisher.store.log import MACHINE, Log
-from publisher.store.schema import OPEN, UtcTime, announcements, deliveries
+from publisher.store.schema import OPEN, UtcTime, announcements, deliveries, mailings
 
 # The statements of the hot path are built once: building one costs more than the database needs to run it.
 _MOVE = update(deliveries).where(
@@ -152,12 +152,18 @@ class Deliveries:
         chosen: dict[State, list[Delivery]] = {state: [] for state in _TAKE}
         for row in rows:
             delivery = from_row(row)
-            if refusal := _overtaken(delivery, row.announcement_state, now):
+            refusal = _overtaken(delivery, row.announcement_state, now)
+            if refusal and not self._is_half_sent(delivery):
                 self._move(delivery, refusal, now, MACHINE)
             elif left.get(delivery.channel, limit) > 0:
                 left[delivery.channel] = left.get(delivery.channel, limit) - 1
                 chosen[delivery.state].append(delivery)
         return [one for state, mine in chosen.items() for one in self._take(mine, state, owner, now, lease)]
+
+    def _is_half_sent(self, delivery: Delivery) -> bool:
+        """Whether some readers may have it already: then what ends it is told with how many have."""
+        query = select(mailings.c.delivery_id).where(mailings.c.delivery_id == delivery.id)
+        return self._connection.execute(query).first() is not None
 
     def _take(
         self, chosen: list[Delivery], state: State, owner: str, now: datetime, lease: timedelta

@@ -272,6 +272,8 @@ letters = _table(
     Column("at", UtcTime),
     UniqueConstraint("delivery_id", "subscriber_id"),
 )
+UNSETTLED = text("letters.state IN ('listed', 'taken', 'deferred', 'unknown')")
+"""What is not at its end; in a query's condition as it stands, so that its index is used."""
 _UNSETTLED = text("state IN ('listed', 'taken', 'deferred', 'unknown')")
 Index(
     "ix_letters_unsettled",

@@ -10,8 +10,10 @@ from publisher.store.bounces import Bounces
 from publisher.store.channels import Channels
 from publisher.store.deliveries import Deliveries
 from publisher.store.log import Log
+from publisher.store.mailings import Mailings
 from publisher.store.pictures import Pictures
 from publisher.store.seals import Seals
+from publisher.store.subscribers import Subscribers
 from publisher.store.workers import Workers
 
 
@@ -24,6 +26,8 @@ class Transaction:
         self.pictures = Pictures(connection)
         self.seals = Seals(connection, self.pictures)
         self.deliveries = Deliveries(connection, self.log)
+        self.mailings = Mailings(connection)
+        self.subscribers = Subscribers(connection)
         self.channels = Channels(connection)
         self.alerts = Alerts(connection)
         self.workers = Workers(connection)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from publisher.delivery import DELIVERED, IN_DOUBT, Action, Delivery, State
+from publisher.mailing import GOES_ON, has_letters_in_doubt
 from publisher.store.log import Event
 from publisher.words.office import Outlook, because, pause
 
@@ -108,6 +109,7 @@ def _waits_for(case: Case) -> str:
     for applies, words in (
         (outlook.halt is not None, "halted"),
         (outlook.pause(delivery.channel) is not None, "waiting, the channel is paused"),
+        (ahead and case.trace.move == GOES_ON, "sent to some, goes on"),
         (ahead, "waiting to try again"),
         (outlook.stranded, "due, and no worker is running"),
         (outlook.is_full(delivery.channel), "waiting its turn"),
@@ -214,6 +216,9 @@ def _again(case: Case, due_at: datetime) -> list[str]:
         return [f"{delivery.channel} was asked and certainly does not have it, so it is sent again {when}."]
     if case.trace.move == "delivery.resolved":
         return [f"{case.trace.by} looked, and it is not there, so it is sent again {when}."]
+    if case.trace.move == GOES_ON:
+        told = [f"Those who have had it do not get it again. {because(delivery.reason, 'How it stands')}"]
+        return told if _held(case) else [*told, f"It goes on by itself {when}."]
     harmless = "nothing was published" if delivery.action is Action.PUBLISH else "doing it again does no harm"
     told = [f"Attempt {delivery.attempt}, at {_at(case, case.trace.sent_at)}, did not work; {harmless}."]
     known = outlook.pause(delivery.channel)
@@ -235,6 +240,12 @@ def _held(case: Case) -> list[str]:
 
 def _uncertain(case: Case) -> list[str]:
     delivery, outlook = case.delivery, case.outlook
+    if has_letters_in_doubt(delivery):
+        return [
+            "It is out, but the connection was lost, or the worker stopped, while single messages were being sent.",
+            because(delivery.reason, "How it stands"),
+            "Nobody gets it twice unless a person says so.",
+        ]
     told = [
         f"It was sent at {_at(case, case.trace.sent_at)} (attempt {delivery.attempt}), but no clear answer came, "
         "so it is not known whether it is out.",
@@ -280,6 +291,8 @@ def _out(case: Case) -> list[str]:
         return _unseen(case)
     if delivery.action in _DONE:
         return [f"It was {_DONE[delivery.action]} at {when}."]
+    if trace.move == "delivery.mailed":
+        return [f"It was sent to its subscribers; the last of them had it at {when}."]
     if delivery.state is State.CONFIRMED:
         return [f"It was published at {when}."]
     return [

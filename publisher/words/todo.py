@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from publisher.channel import Kind
 from publisher.delivery import Action, Delivery, State
+from publisher.mailing import has_letters_in_doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,18 @@ def needs(delivery: Delivery, kind: Kind | None = None, title: str = "") -> ToDo
     ``kind`` is what its channel takes, and ``title`` what the post is called, where they are known.
     """
     match delivery.state:
+        case State.UNCERTAIN if has_letters_in_doubt(delivery):
+            return ToDo(
+                f"Decide about the messages in doubt; {delivery.announcement} says whose they are.",
+                (
+                    ("To see whose", f"publisher show {delivery.announcement}"),
+                    ("To leave it at that", f"publisher resolve {delivery.key} --delivered"),
+                    (
+                        "To send those, and only those, again",
+                        f"publisher resolve {delivery.key} --not-delivered",
+                    ),
+                ),
+            )
         case State.UNCERTAIN if delivery.due_at is None:
             return _look(delivery, kind, title)
         case State.FAILED | State.PARKED if delivery.action is not Action.PUBLISH:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 from tests.real import html
 from tests.real.servers.ghost import Ghost
 from tests.real.servers.hugo import Hugo
+from tests.real.servers.mail import MailServer
 from tests.real.servers.wordpress import WordPress
 from tests.real.servers.wordpress_debian import DebianWordPress
 
@@ -78,6 +80,23 @@ def hugo() -> Iterator[Hugo]:
     site = Hugo()
     yield site
     site.stop()
+
+
+@pytest.fixture(scope="session")
+def mail_server() -> Iterator[MailServer]:
+    """Postfix, OpenDKIM and Dovecot that last for the whole run."""
+    if os.getuid() != 0:
+        pytest.skip("Postfix and Dovecot can be started by root only")
+    server = MailServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def mail(mail_server: MailServer) -> MailServer:
+    """Mail servers with empty mailboxes, who know no key yet."""
+    mail_server.reset()
+    return mail_server
 
 
 @pytest.fixture(scope="session")

@@ -23,11 +23,15 @@ _APT = ("apt-get", "-o", "DPkg::Lock::Timeout=600", "-o", "Acquire::Retries=3")
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Something the system must have; ``packages`` are Debian's that bring it."""
+    """Something the system must have; ``packages`` are Debian's that bring it.
+
+    ``told`` are the answers to what they ask while they are installed, as debconf-set-selections takes them.
+    """
 
     name: str
     there: Callable[[], bool]
     packages: tuple[str, ...]
+    told: tuple[str, ...] = ()
 
 
 def _program(*names: str) -> Callable[[], bool]:
@@ -64,6 +68,14 @@ QUICK = (
     Need("Chromium", _file("/usr/bin/chromium"), ("chromium",)),
     Need("Chinese fonts", _font, ("fonts-noto-cjk",)),
     Need("Java", _program("java"), ("default-jre-headless",)),
+    Need(
+        "Postfix",
+        _file("/usr/sbin/postfix", "/usr/sbin/smtp-source"),
+        ("postfix",),
+        ("postfix postfix/main_mailer_type select No configuration",),
+    ),
+    Need("Dovecot", _file("/usr/sbin/dovecot", "/usr/lib/dovecot/imap"), ("dovecot-imapd",)),
+    Need("OpenDKIM", _file("/usr/sbin/opendkim"), ("opendkim",)),
 )
 SLOW = (
     Need("MariaDB", _program("mariadbd", "mariadb-install-db"), ("mariadb-server",)),
@@ -109,13 +121,21 @@ def system(needs: list[Need]) -> None:
         )
     silent = {"DEBIAN_FRONTEND": "noninteractive"}
     cache.run("apt-get update", [*_APT, "update", "-qq"], environment=silent)
-    install = [*_APT, "install", "-y", "-qq", "--no-install-recommends", *packages]
+    for answer in (answer for need in missing for answer in need.told):
+        _tell(answer)
+    # A machine has one mail server only: rather than to remove the one that is there, this stops.
+    install = [*_APT, "install", "-y", "-qq", "--no-install-recommends", "--no-remove", *packages]
     cache.run("apt-get install", install, environment=silent)
     still = [need.name for need in missing if not need.there()]
     if still:
         raise cache.InstallError(
             f"apt-get installed its packages, and yet these are missing: {', '.join(still)}."
         )
+
+
+def _tell(answer: str) -> None:
+    """Answers a package's question beforehand, so that it configures nothing."""
+    cache.run("debconf-set-selections", ["sh", "-c", 'echo "$1" | debconf-set-selections', "sh", answer])
 
 
 def _step(name: str, do: Callable[[], object]) -> None:

@@ -39,7 +39,7 @@ class Office:
         """What the command prints. Fails where it does not end with ``ends``."""
         done = subprocess.run(
             [*_COMMAND, *arguments, "--env", str(self.env), *(("--as", who) if who else ())],
-            capture_output=True, text=True, encoding="utf-8", cwd=self.folder, env=_environment(), timeout=_PATIENCE,
+            capture_output=True, text=True, encoding="utf-8", cwd=self.folder, env=environment(), timeout=_PATIENCE,
         )  # fmt: skip
         assert done.returncode == ends, f"{arguments}: {done.stdout}{done.stderr}"
         return done.stdout
@@ -72,7 +72,7 @@ class Office:
         process = subprocess.Popen(
             [*_COMMAND, "worker", "--env", str(self.env)],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
-            cwd=self.folder, env=_environment(),
+            cwd=self.folder, env=environment(),
         )  # fmt: skip
         reader = threading.Thread(target=self._read, args=(process,), daemon=True)
         reader.start()
@@ -110,6 +110,7 @@ def settled(key: str, state: str) -> Callable[[Line], bool]:
 _COMMAND = [sys.executable, "-m", "publisher"]
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """That of the office's processes: ours, without the settings of any other office."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PUBLISHER_")}
     return {**kept, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default"}
