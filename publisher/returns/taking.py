@@ -6,9 +6,9 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from publisher import clock
+from publisher.audience import Audience
 from publisher.bounces import Kind, Report, read
 from publisher.store import Store
 from publisher.store.bounces import Bounce
@@ -18,25 +18,6 @@ from publisher.tokens import Named, Purpose, Tokens
 ACTED_ON = (Kind.HARD, Kind.SOFT, Kind.COMPLAINT, Kind.UNSUBSCRIBE)
 """What changes a subscription, and so needs our signature."""
 _MBOX_LINE = re.compile(rb"From [^\n]*\n")
-
-
-class Audience(Protocol):
-    """What is asked of :class:`publisher.audience.Audience`; each does nothing more when it is done again."""
-
-    def of_ref(self, ref: str) -> Subscriber | None:
-        """The subscriber with this ``ref``; ``None`` where there is none any more."""
-
-    def unsubscribe(self, ref: str, *, how: str, detail: str = "") -> object:
-        """She wants no more newsletters."""
-
-    def complained(self, ref: str, *, detail: str) -> object:
-        """She has reported one as spam."""
-
-    def bounced_hard(self, ref: str, *, detail: str) -> object:
-        """Her mailbox does not exist."""
-
-    def bounced_soft(self, ref: str, *, detail: str) -> object:
-        """Her mailbox could not take it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +61,7 @@ class Returns:
     def take(self, raw: bytes) -> Taken:
         """One message, as it came. It is acted on before it is kept: after a crash in between it is read again.
 
-        What is then done a second time changes nothing, but for a soft bounce that counts as two.
+        What is then done a second time changes nothing, but for a soft bounce, which then counts as two.
         """
         digest = digest_of(raw)
         with self._store.read() as tx:
@@ -92,7 +73,7 @@ class Returns:
         if not known:
             subscriber = self._audience.of_ref(named.ref) if named else None
             if subscriber is not None:
-                self._act(report, subscriber.ref)
+                self._act(report, subscriber, named.mailing if named else 0)
             self._keep(digest, report, subscriber, named)
         return taken
 
@@ -109,12 +90,12 @@ class Returns:
         read_ = (self._tokens.read(purpose, token) for purpose, token in found if token)
         return next((named for named in read_ if named is not None), None)
 
-    def _act(self, report: Report, ref: str) -> None:
-        detail = f"{report.status} {report.said}".strip()
+    def _act(self, report: Report, subscriber: Subscriber, mailing: int) -> None:
+        ref, detail = subscriber.ref, f"{report.status} {report.said}".strip()
         match report.kind:
             case Kind.HARD:
                 self._audience.bounced_hard(ref, detail=detail)
-            case Kind.SOFT:
+            case Kind.SOFT if self._counts(subscriber, mailing):
                 self._audience.bounced_soft(ref, detail=detail)
             case Kind.COMPLAINT:
                 self._audience.complained(ref, detail=detail)
@@ -122,6 +103,15 @@ class Returns:
                 self._audience.unsubscribe(ref, how="mailto", detail=detail)
             case _:
                 pass
+
+    def _counts(self, subscriber: Subscriber, mailing: int) -> bool:
+        """Whether a soft bounce is the first about this mailing; one that follows a good one counts from the start."""
+        with self._store.write() as tx:
+            if tx.bounces.is_soft(subscriber.id, mailing):
+                return False
+            if tx.bounces.has_recovered(subscriber.id, mailing):
+                tx.subscribers.change(subscriber.id, self._now(), bounces=0)
+            return True
 
     def _keep(self, digest: str, report: Report, subscriber: Subscriber | None, named: Named | None) -> None:
         whose = subscriber.id if subscriber else None

@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from publisher.bounces.report import Kind
-from publisher.store.schema import bounces, deliveries, letters
+from publisher.mailing import LetterState
+from publisher.store.schema import bounces, deliveries, letters, mailings
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,33 @@ class Bounces:
         query = select(bounces.c.id).where(bounces.c.digest == digest)
         return self._connection.execute(query).first() is not None
 
+    def is_soft(self, subscriber: int, delivery: int) -> bool:
+        """Whether her mailbox is known to have refused this mailing for a while."""
+        mine = (bounces.c.subscriber_id == subscriber, bounces.c.delivery_id == delivery)
+        query = select(bounces.c.id).where(*mine, bounces.c.kind == str(Kind.SOFT))
+        return self._connection.execute(query).first() is not None
+
+    def has_recovered(self, subscriber: int, delivery: int) -> bool:
+        """Whether she has had a letter between her last soft bounce and this mailing, of which none came back."""
+        mine = bounces.c.subscriber_id == subscriber
+        softs = select(func.max(bounces.c.delivery_id)).where(
+            mine, bounces.c.kind == str(Kind.SOFT), bounces.c.delivery_id < delivery
+        )
+        last = self._connection.execute(softs).scalar()
+        if last is None:
+            return False
+        between = select(mailings.c.delivery_id).where(
+            mailings.c.delivery_id > last, mailings.c.delivery_id < delivery
+        )
+        returned = select(bounces.c.delivery_id).where(mine, bounces.c.delivery_id > last)
+        query = select(letters.c.id).where(
+            letters.c.subscriber_id == subscriber,
+            letters.c.delivery_id.in_(between),
+            letters.c.delivery_id.not_in(returned),
+            letters.c.state == str(LetterState.SENT),
+        )
+        return self._connection.execute(query).first() is not None
+
     def counts(self, delivery: int | None = None) -> Mapping[Kind, int]:
         """How many reports of each kind there are, about one mailing or about all."""
         query = select(bounces.c.kind, func.count()).group_by(bounces.c.kind)
@@ -106,7 +134,7 @@ class Bounces:
     def _sent(self, ids: Sequence[int]) -> dict[int, int]:
         query = (
             select(letters.c.delivery_id, func.count())
-            .where(letters.c.delivery_id.in_(ids), letters.c.state == "sent")
+            .where(letters.c.delivery_id.in_(ids), letters.c.state == str(LetterState.SENT))
             .group_by(letters.c.delivery_id)
         )
         return {row[0]: row[1] for row in self._connection.execute(query)}
