@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from dotenv.parser import parse_stream
 from pydantic import (
@@ -37,6 +37,45 @@ _PREFIX = "PUBLISHER_"
 
 def _listed(value: object) -> object:
     return [item for item in re.split(r"[,\s]+", value) if item] if isinstance(value, str) else value
+
+
+@dataclass(frozen=True, slots=True)
+class ImapAccount:
+    """A mailbox on an IMAP server; ``is_tls`` from the first byte, else after STARTTLS."""
+
+    host: str
+    port: int
+    user: str = field(repr=False)
+    password: str = field(repr=False)
+    folder: str
+    is_tls: bool
+
+
+def imap_account(address: SecretStr) -> ImapAccount:
+    """The mailbox at ``imaps://name:password@host:port/FOLDER``, or ``imap://`` for STARTTLS.
+
+    Special characters of name, password and folder are percent-encoded. Raises :class:`ValueError` with what is wrong,
+    to follow the name of a setting, and without any part of the address.
+    """
+    written = "write it like imaps://name:password@imap.example.org/INBOX"
+    try:
+        split = urlsplit(address.get_secret_value())
+        port = split.port
+    except ValueError:
+        raise ValueError(
+            f"is not the address of a mailbox; {written}, with %2F for / and %40 for @ in the password"
+        ) from None
+    if split.scheme not in ("imaps", "imap") or not split.hostname:
+        raise ValueError(f"is not the address of a mailbox; {written}")
+    if not split.username or not split.password:
+        raise ValueError(f"has no name or no password; {written}")
+    if split.query or split.fragment:
+        raise ValueError("has a ? or # in it; write %3F for ? and %23 for #")
+    is_tls = split.scheme == "imaps"
+    user, password, folder = map(unquote, (split.username, split.password, split.path.strip("/")))
+    return ImapAccount(
+        split.hostname, port or (993 if is_tls else 143), user, password, folder or "INBOX", is_tls
+    )
 
 
 class OfficeSettings(BaseModel):
@@ -75,6 +114,12 @@ class OfficeSettings(BaseModel):
         "newsletters depend on it. To change it, put the new one in front and keep the old: new,old",
     )
 
+    bounces_imap: SecretStr = Field(
+        SecretStr(""),
+        description="the mailbox in which bounces of newsletters arrive, such as "
+        "imaps://name:password@imap.example.org/INBOX; empty: none is read",
+    )
+
     alerts: SecretStr = Field(
         SecretStr(""),
         description="who is told when something is stuck: Apprise addresses, such as "
@@ -104,6 +149,13 @@ class OfficeSettings(BaseModel):
     def _long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if any(len(one.get_secret_value()) < 32 for one in value):
             raise ValueError("is too short; make one with: openssl rand -hex 32")
+        return value
+
+    @field_validator("bounces_imap")
+    @classmethod
+    def _mailbox(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value():
+            imap_account(value)
         return value
 
     @field_validator("timezone")

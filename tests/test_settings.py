@@ -88,6 +88,13 @@ def test_settings__nothing_expanded(tmp_path: Path) -> None:
         ("PUBLISHER_CHANNELS=web,web\nWEB_ADAPTER=toy\n", "listed twice"),
         ("PUBLISHER_CANONICAL=site\n", "PUBLISHER_CANONICAL"),
         ("OTHER_URL=x\n", "OTHER_URL belongs to no channel"),
+        (
+            "PUBLISHER_BOUNCES_IMAP=imap.example.org\n",
+            "PUBLISHER_BOUNCES_IMAP: is not the address of a mailbox",
+        ),
+        ("PUBLISHER_BOUNCES_IMAP=pop3://a:b@c\n", "PUBLISHER_BOUNCES_IMAP: is not the address of a mailbox"),
+        ("PUBLISHER_BOUNCES_IMAP=imaps://imap.example.org/INBOX\n", "has no name or no password"),
+        ("PUBLISHER_BOUNCES_IMAP='imaps://a:b@c/INBOX?x'\n", "has a ? or # in it"),
         ("PUBLISHER_HOME=a\nPUBLISHER_HOME=b\n", "line 2: PUBLISHER_HOME is set twice"),
         ("PUBLISHER_HOME=a\nthis is not a setting = 'open\n", "line 2"),
     ],
@@ -107,6 +114,41 @@ def test_settings__secret_never_shown(tmp_path: Path) -> None:
         loaded.channels["web"].checked(ToySettings)
     shown = "".join(traceback.format_exception(refusal.value))
     assert secret not in shown
+
+
+@pytest.mark.parametrize("password", ["s3cr3t/part", "s3cr3t#part", "s3cr3t?part", "s3cr3t[part"])
+def test_settings__mailbox_with_a_raw_password(tmp_path: Path, password: str) -> None:
+    """A password that is not percent-encoded is refused, and no part of it is said."""
+    refusal = _refusal(
+        tmp_path, f"PUBLISHER_BOUNCES_IMAP='imaps://office:{password}@imap.example.org/INBOX'\n"
+    )
+    assert "s3cr3t" not in refusal
+    assert "part" not in refusal
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("imaps://office:pass@imap.example.org", ("imap.example.org", 993, "office", "pass", "INBOX", True)),
+        ("imap://office:pass@localhost/Bounces", ("localhost", 143, "office", "pass", "Bounces", False)),
+        (
+            "imaps://news@example.org:p%2Fw%40d@imap.example.org:9930/INBOX/%E9%80%80%E4%BF%A1",
+            ("imap.example.org", 9930, "news@example.org", "p/w@d", "INBOX/退信", True),
+        ),
+    ],
+)
+def test_settings__mailbox(written: str, expected: tuple[object, ...]) -> None:
+    """The address of a mailbox has a name, a password, and if need be a port and a folder; it is not shown."""
+    account = settings.imap_account(SecretStr(written))
+    assert (
+        account.host,
+        account.port,
+        account.user,
+        account.password,
+        account.folder,
+        account.is_tls,
+    ) == expected
+    assert account.password not in repr(account)
 
 
 def test_settings__not_utf8(tmp_path: Path) -> None:

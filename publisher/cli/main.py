@@ -242,6 +242,14 @@ def _subscribers(made: argparse.ArgumentParser) -> None:
     one.add_argument("address", metavar="ADDRESS")
 
 
+def _bounces(made: argparse.ArgumentParser) -> None:
+    _facts(made)
+    what = "read: messages in FILE; fetch: empty the mailbox PUBLISHER_BOUNCES_IMAP now"
+    made.add_argument("what", nargs="?", choices=["read", "fetch"], help=what)
+    where = "a message, an mbox, a Maildir or another folder of messages; - for a message or mbox piped in"
+    made.add_argument("file", nargs="?", metavar="FILE", help=where)
+
+
 def _worker(made: argparse.ArgumentParser) -> None:
     _facts(made)
     made.add_argument("--once", action="store_true", help="publish what is due, then end")
@@ -307,6 +315,11 @@ COMMANDS: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] 
         "subscribers:list_all",
         "who gets the newsletter: import, export, add, remove",
         _subscribers,
+    ),
+    "bounces": (
+        "bounces:bounces",
+        "what came back of newsletters: bounces, complaints, wishes to unsubscribe",
+        _bounces,
     ),
     "alerts": (
         "watching:alerts",

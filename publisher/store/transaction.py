@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from publisher.store.alerts import Alerts
 from publisher.store.announcements import Announcements
+from publisher.store.bounces import Bounces
 from publisher.store.channels import Channels
 from publisher.store.deliveries import Deliveries
 from publisher.store.log import Log
@@ -30,3 +31,4 @@ class Transaction:
         self.channels = Channels(connection)
         self.alerts = Alerts(connection)
         self.workers = Workers(connection)
+        self.bounces = Bounces(connection)
