@@ -336,9 +336,7 @@ class Audience:
             if mailing and tx.subscribers.has_bounced(one.id, mailing):
                 return one
             count = tx.subscribers.count_bounce(one.id, self._now())
-        return (
-            self.bounced_hard(ref, detail=f"{count} newsletters: {detail}") if count >= SOFT_LIMIT else one
-        )
+        return self.bounced_hard(ref, detail=f"{count} newsletters: {detail}") if count >= SOFT_LIMIT else one
 
     def _leave(
         self, ref: str, state: SubscriberState, reason: Suppression, how: str, detail: str

@@ -247,6 +247,28 @@ async def test_mailing__the_server_is_away(bureau: Office) -> None:
     assert counts(bureau, key) == {LetterState.SENT: 28, LetterState.UNKNOWN: 2}
 
 
+async def test_mailing__refused_for_good(bureau: Office) -> None:
+    """Who has no mailbox is not written to again; what is our own fault, or a full mailbox, ends no subscription."""
+    key = scheduled(bureau)
+    said = {
+        "reader1@example.org": "550 5.1.1 <reader1@example.org>: user unknown",
+        "reader2@example.org": "552 5.2.2 mailbox full",
+        "reader3@example.org": "554 5.7.1 message rejected as spam",
+    }
+    mail(bureau).fate = lambda one: (
+        (Fate.REFUSED, said[one.address]) if one.address in said else (Fate.SENT, "250 ok")
+    )
+    await work(bureau)
+    assert counts(bureau, key) == {LetterState.SENT: 27, LetterState.REFUSED: 3}
+    with bureau.store.read() as tx:
+        found = tx.subscribers.by_normal(said)
+    assert {address: str(one.state) for address, one in found.items()} == {
+        "reader1@example.org": "bounced",
+        "reader2@example.org": "active",
+        "reader3@example.org": "active",
+    }
+
+
 async def test_mailing__halted_and_let_go_on(bureau: Office) -> None:
     """A halt stops between two letters, and what follows goes on where it was."""
     key = scheduled(bureau)

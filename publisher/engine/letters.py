@@ -21,6 +21,8 @@ import structlog
 
 from publisher import clock
 from publisher.announcement import AnnouncementState
+from publisher.audience import Audience
+from publisher.bounces.meaning import Meaning, meaning
 from publisher.channel import DeliveryError, Fate, Letter, MailingAdapter, Payload, Unavailable
 from publisher.delivery import Delivery, Patience
 from publisher.engine.journal import Journal
@@ -65,6 +67,7 @@ class Means:
     """What every mailing works with. ``rng`` is for jitter."""
 
     writer: Writer
+    audience: Audience
     office: Office
     now: clock.Clock
     lease: timedelta
@@ -211,7 +214,9 @@ class Run:
 
         async with self._writing:
             done, count = await self._means.writer.write(together)
-            self._written(count)
+            refused = self._written(count)
+        if refused:
+            await self._means.writer.call(lambda: self._bounced(refused))
         return done
 
     def _look(self, tx: Transaction) -> None:
@@ -241,14 +246,30 @@ class Run:
             for number, fate, answer in answers
         ]
 
-    def _written(self, count: int) -> None:
+    def _written(self, count: int) -> list[tuple[str, str]]:
+        """The ledger knows these answers; the refusals among them, each with whose it was."""
+        refused = []
         for number, fate, answer in self._unwritten[:count]:
-            self._hand.pop(number, None)
+            taken = self._hand.pop(number, None)
             self.tried += 1
             self.settled += fate is not Fate.UNSENT
             if fate is not Fate.SENT:
                 self.last_answer = answer
+            if fate is Fate.REFUSED and taken:
+                refused.append((taken.ref, answer))
         del self._unwritten[:count]
+        return refused
+
+    def _bounced(self, refused: Sequence[tuple[str, str]]) -> None:
+        """Who has no mailbox any more is not written to again; a refusal that is about us says nothing of her."""
+        for ref, answer in refused:
+            if not answer.startswith("5"):  # we have not asked the server, or it was given up
+                continue
+            match meaning(answer):
+                case Meaning.HARD:
+                    self._means.audience.bounced_hard(ref, detail=answer)
+                case Meaning.SOFT:
+                    self._means.audience.bounced_soft(ref, detail=answer, mailing=self._delivery.id)
 
     def leftover(self) -> list[Settled]:
         """The fates that are not written yet; and what was taken and has none, begun or not."""

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from publisher import clock
+from publisher.audience import Audience
 from publisher.channel import DeliveryError, Doubt, MailingAdapter, Payload, Unavailable
 from publisher.delivery import Delivery, Move, Patience, Standing, State, after_error, standing
 from publisher.engine import journal
@@ -39,7 +40,7 @@ class Mailer:
         patience: Patience | None = None,
     ) -> None:
         self._store, self._patiently = store, patiently
-        self._means = Means(writer, office, now, lease, patience or Patience())
+        self._means = Means(writer, Audience(store, now), office, now, lease, patience or Patience())
         self._running: set[Run] = set()
         self._ending = False
 
