@@ -31,6 +31,7 @@ from publisher.engine.port import Engine
 from publisher.engine.writer import Writer
 from publisher.errors import PublisherError
 from publisher.registry import AnyAdapter
+from publisher.returns import Collector
 from publisher.store import Store
 
 log = structlog.get_logger("publisher.worker")
@@ -42,6 +43,7 @@ _CLOCK_SET = 5.0
 _TIDY_SECONDS = 60
 _REPLAN_SECONDS = 3600
 _WATCH_SECONDS = 60
+_COLLECT_SECONDS = 300
 
 
 class Worker:
@@ -56,8 +58,11 @@ class Worker:
         watch: Watch,
         *,
         home: Path | None = None,
+        collector: Collector | None = None,
         now: clock.Clock = clock.now,
     ) -> None:
+        """``collector`` empties the mailbox of bounces, where there is one."""
+        self._collector = collector
         self._store, self._channels, self._engine, self._writer = store, channels, engine, writer
         self._watch, self._home, self._now = watch, home, now
         self._scheduler = AsyncIOScheduler(timezone="UTC")
@@ -109,6 +114,8 @@ class Worker:
         self._add_job(self._tidy, IntervalTrigger(seconds=_TIDY_SECONDS), "tidy")
         self._add_job(self._replan, IntervalTrigger(seconds=_REPLAN_SECONDS), "replan")
         self._add_job(self._alive, IntervalTrigger(seconds=_WATCH_SECONDS), "alive")
+        if self._collector is not None:
+            self._add_job(self._collect, IntervalTrigger(seconds=_COLLECT_SECONDS), "bounces")
         if self._watch.tells:
             self._add_job(self._watch.look, IntervalTrigger(seconds=_WATCH_SECONDS), "alerts")
 
@@ -179,6 +186,11 @@ class Worker:
         else:
             log.error("nothing has been looked for lately", event_name="engine.stuck", since=str(looked))
 
+    async def _collect(self) -> None:
+        """Acts on what came back of newsletters. It may wait for a mailbox for minutes, and nothing waits for it."""
+        assert self._collector is not None
+        await asyncio.to_thread(self._collector.collect)
+
     async def _replan(self) -> None:
         """Holds what is planned to the wall time that was signed, should the rules of its zone have changed."""
 
@@ -237,12 +249,13 @@ def assemble(
     zone: str = "UTC",
     home: Path | None = None,
     office: Office | None = None,
+    collector: Collector | None = None,
     now: clock.Clock = clock.now,
 ) -> Worker:
     """A worker over ``store`` and ``channels`` that sends ``alerts`` to Apprise addresses, with times in ``zone``.
 
     ``home`` is the office's folder, whose house style says in which zone events are; ``office`` is what newsletters
-    to its own subscribers need.
+    to its own subscribers need, and ``collector`` empties the mailbox of what comes back of them.
     Raises :class:`SettingsError` for an address that cannot be used.
     """
     teller = Teller(alerts) if alerts else None
@@ -252,7 +265,7 @@ def assemble(
     engine = EmbeddedEngine(store, channels, name, writer=writer, now=now, patience=patience, office=office)
     pace = {name: channel.settings.per_minute for name, channel in channels.items()}
     watch = Watch(store, writer.call, name, pace, teller=teller, zone=zone, now=now)
-    return Worker(store, channels, engine, writer, watch, home=home, now=now)
+    return Worker(store, channels, engine, writer, watch, home=home, collector=collector, now=now)
 
 
 async def close(channels: Iterable[AnyAdapter]) -> None:

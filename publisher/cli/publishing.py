@@ -162,6 +162,7 @@ def worker(arguments: argparse.Namespace) -> int:
 def worker_of(desk: Desk) -> Worker:
     """A worker over the desk's store and channels, as its settings say."""
     from publisher.engine.letters import Office
+    from publisher.returns import Collector
     from publisher.worker import assemble
 
     settings = desk.settings
@@ -173,6 +174,7 @@ def worker_of(desk: Desk) -> Worker:
         zone=settings.office.timezone,
         home=settings.home,
         office=Office.of(settings),
+        collector=Collector.of(settings, desk.store),
     )
 
 

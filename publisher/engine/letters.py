@@ -130,6 +130,8 @@ class Run:
                 ticker.cancel()
                 with suppress(asyncio.CancelledError):
                     await ticker
+            with suppress(PublisherError):  # what cannot be written now is among what is left over
+                await self._write(lambda tx: None)
         return None
 
     # --- where letters come from ------------------------------------------------------------------------------

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import structlog
 
+from publisher.audience import Audience
 from publisher.errors import PublisherError
 from publisher.returns import mailbox
 from publisher.returns.taking import Collected, Returns
-from publisher.settings import ImapAccount
+from publisher.settings import ImapAccount, Settings, imap_account
+from publisher.store import Store
+from publisher.tokens import Tokens
 
 log = structlog.get_logger("publisher.returns")
 
@@ -18,6 +21,15 @@ class Collector:
     def __init__(self, returns: Returns, account: ImapAccount) -> None:
         self._returns, self._account = returns, account
         self._failing = False
+
+    @classmethod
+    def of(cls, settings: Settings, store: Store) -> Collector | None:
+        """As the settings say; ``None`` where they name no mailbox, or nothing by which our letters are known."""
+        office = settings.office
+        if not (office.bounces_imap.get_secret_value() and office.secret):
+            return None
+        returns = Returns(store, Audience(store), Tokens(office.secret))
+        return cls(returns, imap_account(office.bounces_imap))
 
     def collect(self) -> Collected | None:
         """What was read; ``None`` where the mailbox could not be. Raises nothing: the next time comes.
