@@ -62,7 +62,9 @@ def _take(
 
 def _fetched(box: BaseMailBox, uids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     """UID and bytes of each; looking at them leaves them unseen."""
-    _, answer = box.client.uid("FETCH", ",".join(uids), "(UID BODY.PEEK[])")
+    outcome, answer = box.client.uid("FETCH", ",".join(uids), "(UID BODY.PEEK[])")
+    if outcome != "OK":
+        raise imaplib.IMAP4.error(f"FETCH was answered with {outcome}")
     for item in answer:
         if isinstance(item, tuple) and (found := _UID.search(item[0])):
             yield found[1].decode(), item[1]
