@@ -14,13 +14,13 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from publisher import assets
 from publisher.errors import TemplateError
-from publisher.render import markdown, plaintext
+from publisher.render import markdown, mjml, plaintext
 from publisher.render.tags import hashtags
 
 
 def _escapes(name: str | None) -> bool:
-    """Autoescape by what the template produces: HTML and XML are escaped, text is not."""
-    return name is not None and name.endswith((".html", ".xml"))
+    """Autoescape by what the template produces: HTML, XML and MJML are escaped, text is not."""
+    return name is not None and name.endswith((".html", ".xml", mjml.ENDING))
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
