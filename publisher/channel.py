@@ -189,7 +189,8 @@ class Variant:
 class Links:
     """Where an announcement can be read: one address for both languages, and one a language where there is.
 
-    ``pictures`` are the addresses of its pictures, in the order of the document, where the channel knows them.
+    ``pictures`` are the addresses of its pictures, each once, in the order of the document, where the channel knows
+    them.
     """
 
     both: str

@@ -55,6 +55,7 @@ def _environment(folders: tuple[Path, ...]) -> ImmutableSandboxedEnvironment:
     made.filters["in_markdown"] = markdown.in_line
     made.filters["in_alt"] = markdown.in_alt
     made.filters["markdown_address"] = markdown.address
+    made.filters["addresses_below"] = plaintext.addresses_below
     made.filters["wrapped"] = plaintext.wrapped
     return made
 

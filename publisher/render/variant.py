@@ -102,7 +102,8 @@ def render_all(
     """Every variant ``adapter``'s channel gets of ``revision``; ``originals`` are its pictures as kept, by hash.
 
     ``published`` is the rule of the canonical channel, where that publishes pictures: a newsletter shows them from
-    there, and brings none itself. Raises :class:`~publisher.errors.PublisherError` where a template or the content does not allow it.
+    there, and brings none itself. Raises :class:`~publisher.errors.PublisherError` where a template or the content
+    does not allow it.
     """
     settings = adapter.settings
     brought = pictures.fitted(revision, adapter.capabilities.pictures, originals)
@@ -260,8 +261,9 @@ def _views(brought: _Fitted) -> _Shown:
 
 def _published_views(published: _Fitted) -> _Shown:
     """Pictures that are shown from where the canonical channel has them."""
+    names = list(dict.fromkeys(one.name for _, one in published))
     return tuple(
-        (image.after, _view(one, links.published(at))) for at, (image, one) in enumerate(published)
+        (image.after, _view(one, links.published(names.index(one.name)))) for image, one in published
     )
 
 
