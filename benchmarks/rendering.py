@@ -20,7 +20,7 @@ from publisher.render.variant import Edition, context_of, render_all
 from publisher.settings import load
 
 _ROUNDS, _PER_ROUND = 7, 100
-_NAMES = ("website/post.html", "newsletter/message.html", "newsletter/message.txt")
+_NAMES = ("website/post.html", "newsletter/message.mjml", "newsletter/message.txt")
 _ENV = """\
 PUBLISHER_CHANNELS=website,newsletter,social
 WEBSITE_ADAPTER=static_site

@@ -65,20 +65,30 @@ class Template:
 
     @property
     def media_type(self) -> MediaType:
-        """HTML for ``.html`` templates, else text."""
-        return MediaType.HTML if self.file.endswith(".html") else MediaType.TEXT
+        """HTML for ``.html`` and ``.mjml`` templates, else text."""
+        return MediaType.HTML if self.file.endswith((".html", ".mjml")) else MediaType.TEXT
 
 
 TEMPLATES: Mapping[Kind, tuple[Template, ...]] = {
     Kind.POST: (Template("title", "website/title.txt"), Template("body", "website/post.html")),
     Kind.NEWSLETTER: (
         Template("subject", "newsletter/subject.txt"),
-        Template("html", "newsletter/message.html"),
+        Template("html", "newsletter/message.mjml"),
         Template("text", "newsletter/message.txt"),
     ),
     Kind.SUMMARY: (Template("text", "social/summary.txt"),),
 }
 """The parts every variant of a kind has, unless the adapter names its own."""
+
+PERSONAL_TEMPLATES: tuple[Template, ...] = tuple(
+    Template(f"{part}{suffix}", file, languages)
+    for suffix, languages in {"": None, "_zh": (Language.ZH,), "_en": (Language.EN,)}.items()
+    for part, file in {
+        **{template.part: template.file for template in TEMPLATES[Kind.NEWSLETTER]},
+        "calendar": "newsletter/event.ics",
+    }.items()
+)
+"""The parts of a newsletter whose readers choose their language: all parts in all languages, and in each alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +189,8 @@ class Variant:
 class Links:
     """Where an announcement can be read: one address for both languages, and one a language where there is.
 
-    ``pictures`` are the addresses of its pictures, in the order of the document, where the channel knows them.
+    ``pictures`` are the addresses of its pictures, each once, in the order of the document, where the channel knows
+    them.
     """
 
     both: str
@@ -542,6 +553,8 @@ class Record(Protocol):
 
 class MailingAdapter(Adapter[SettingsT, PayloadT]):
     """An adapter whose post is one message to each subscriber. The core holds the list and the ledger."""
+
+    templates: ClassVar[tuple[Template, ...]] = PERSONAL_TEMPLATES
 
     @abstractmethod
     async def mail(self, payload: PayloadT, letters: AsyncIterator[Sequence[Letter]], record: Record) -> None:

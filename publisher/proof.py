@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
-from publisher import clock, preflight
+from publisher import clock, preflight, registry
 from publisher.announcement import Finding, Language, Revision, Severity
-from publisher.channel import Kind, Unsupported, Variant
+from publisher.channel import Kind, MediaType, PictureRule, Unsupported, Variant
 from publisher.errors import NotAllowedError, PublisherError
 from publisher.registry import AnyAdapter, makes_pages
 from publisher.render import links
@@ -18,12 +18,19 @@ from publisher.store.announcements import Filed
 
 _NAMES = {Language.ZH: "Chinese", Language.EN: "English"}
 _UNFILED = "0000-0000"
+_CLIPPED = 100_000
+"""Bytes of HTML above which Gmail shows the beginning of a message only; the links are still to be filled in."""
 
 
 def _has_summary(variant: Variant, revision: Revision) -> bool:
     if variant.kind is not Kind.SUMMARY or not any(revision.summary[code] for code in variant.languages):
         return True
     return uses_author_summary(variant.text("text"), revision, variant.languages)
+
+
+def _is_clipped(variant: Variant) -> bool:
+    html = (part for part in variant.parts.values() if part.media_type is MediaType.HTML)
+    return variant.kind is Kind.NEWSLETTER and any(len(part.data) > _CLIPPED for part in html)
 
 
 class Proofs:
@@ -98,21 +105,32 @@ class Proofs:
         ]
 
     def _unpictured(self, revision: Revision, names: Sequence[str]) -> Iterator[Finding]:
-        """``images.unpublished``, a note, where a channel takes no pictures."""
-        without = [name for name in names if self._channels[name].capabilities.pictures is None]
+        """``images.unpublished``, a note, where a channel takes no pictures, and shows none of the canonical page."""
+        without = [name for name in names if not self._pictured(name)]
         if revision.images and without:
             shows = "shows" if len(without) == 1 else "show"
             message = f"{', '.join(without)} {shows} no pictures; the text goes out there alone."
             yield Finding("images.unpublished", Severity.NOTE, message)
 
+    def _pictured(self, name: str) -> bool:
+        channel = self._channels[name]
+        shows = channel.kind is Kind.NEWSLETTER and self._published() is not None
+        return shows or channel.capabilities.pictures is not None
+
     def _fit(
         self, revision: Revision, edition: rendering.Edition, name: str, originals: Mapping[str, bytes]
     ) -> Iterator[Finding]:
-        """``fit.unsupported`` for what a channel cannot express, ``fit.summary`` for an author's text left out."""
+        """``fit.unsupported`` for what a channel cannot express, ``fit.summary`` for an author's text left out.
+
+        ``fit.clipped`` for a newsletter that not all readers would see the end of.
+        """
         channel = self._channels[name]
         try:
             for variant in self._rendered(revision, edition, name, originals):
                 rendering.prove(variant, channel)
+                if _is_clipped(variant):
+                    message = f"{name}: Gmail cuts off the end of so long a message; shorten the text, or let it stay."
+                    yield Finding("fit.clipped", Severity.WARNING, message)
                 for code in variant.languages:
                     if variant.kind is Kind.SUMMARY and not shows(variant.text("text"), revision, code):
                         message = f"{name}: there is no room for the {_NAMES[code]}; shorten the titles."
@@ -137,4 +155,9 @@ class Proofs:
         self, revision: Revision, edition: rendering.Edition, name: str, originals: Mapping[str, bytes]
     ) -> list[Variant]:
         channel, home = self._channels[name], self._settings.home
-        return rendering.render_all(revision, edition, channel, home, originals)
+        return rendering.render_all(revision, edition, channel, home, originals, self._published())
+
+    def _published(self) -> PictureRule | None:
+        """Which pictures the canonical channel publishes; ``None`` where there is none, or it takes no pictures."""
+        canonical = self._channels.get(registry.canonical(self._settings, self._channels))
+        return canonical.capabilities.pictures if canonical else None

@@ -127,17 +127,17 @@ class GhostAdapter(Adapter[GhostSettings, GhostPayload]):
         )
         if trouble.said(response).gone:
             raise Unavailable(f"The draft on {self._api.host} was deleted meanwhile; nothing is public yet.")
-        return self._site.told(self._site.changed(response, draft.id, public=True), response.status)
+        return self._site.told(self._site.changed(response, draft.id, public=True), payload, response.status)
 
     async def find(self, key: str, payload: GhostPayload) -> Receipt | None:
         """The public post with the announcement's mark; a draft is not there yet."""
         public = (await self._site.shelf(payload)).public
-        return self._site.told(public, 200) if public else None
+        return self._site.told(public, payload, 200) if public else None
 
     def _usable(self, shelf: Shelf, payload: GhostPayload) -> Post | None:
         """The draft to go on with. Raises :class:`AlreadyThere`, and :class:`Rejected` for a place that is taken."""
         if shelf.public:
-            raise AlreadyThere(self._site.told(shelf.public, 200))
+            raise AlreadyThere(self._site.told(shelf.public, payload, 200))
         if shelf.foreign:
             raise Rejected(
                 f'{self._api.host} has another post at "{payload.slug}", without the tag {payload.mark}; '
@@ -178,7 +178,7 @@ class GhostAdapter(Adapter[GhostSettings, GhostPayload]):
         )
         if trouble.said(response).gone:
             raise self._no_longer("was deleted")
-        return self._site.told(self._site.changed(response, post.id, public=True), response.status)
+        return self._site.told(self._site.changed(response, post.id, public=True), payload, response.status)
 
     async def retract(self, receipt: Receipt) -> Receipt:
         """Makes the post a draft, or deletes it, as the settings say; what is no longer there is taken back."""

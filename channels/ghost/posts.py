@@ -113,19 +113,24 @@ def known(post: Post | None, uploads: Iterable[Upload]) -> dict[str, str]:
     return found
 
 
-def receipt(post: Post, code: int, scrub: Callable[[str], str]) -> Receipt | None:
+def receipt(
+    post: Post, pictures: tuple[Upload, ...], code: int, scrub: Callable[[str], str]
+) -> Receipt | None:
     """The receipt of a public post; ``None`` where it does not say where it can be read.
 
-    ``code`` is the status of the answer; where the post has a newsletter, what became of it stands behind.
+    ``pictures`` are those that it should show; where they are is told if the post has them all. ``code`` is the status
+    of the answer; where the post has a newsletter, what became of it stands behind.
     """
     if not _URL.fullmatch(post.url):
         return None
     mailed = f", e-mail {post.email or 'not sent'}" if post.newsletter else ""
     raw = scrub(post.raw)
+    stored, names = known(post, pictures), dict.fromkeys(one.name for one in pictures)
+    shown = tuple(stored[name] for name in names) if set(names) == set(stored) else ()
     return Receipt(
         Outcome.CONFIRMED,
         post.id,
-        Links(both=post.url),
+        Links(both=post.url, pictures=shown),
         f"{code}{mailed}",
         clock.instant(post.published_at),
         raw,

@@ -75,9 +75,9 @@ class Site:
             )
         return found[0]
 
-    def told(self, post: Post, code: int) -> Receipt:
-        """The receipt of a public post; the log says where its newsletter was not handed on."""
-        receipt = posts.receipt(post, code, self.api.http.scrub)
+    def told(self, post: Post, payload: GhostPayload, code: int) -> Receipt:
+        """The receipt of a public post of ``payload``; the log says where its newsletter was not handed on."""
+        receipt = posts.receipt(post, payload.pictures, code, self.api.http.scrub)
         if receipt is None:
             raise OutcomeUnknown(f"{self.api.host} has the post, but does not say where.")
         if post.newsletter and post.email in ("", "failed"):

@@ -72,27 +72,30 @@ class HugoAdapter(Adapter[HugoSettings, BundlePayload]):
         Raises :class:`Unavailable`, :class:`SignInFailed` or :class:`Rejected` where nothing was published, and
         :class:`OutcomeUnknown` where the disk or the remote broke off.
         """
-        return await self._apply(payload.post, _putting(payload), _message(payload.subject, key))
+        commit = await self._apply(payload.post, _putting(payload), _message(payload.subject, key))
+        return self._receipt(payload.post, commit, payload.pictures)
 
     async def update(self, receipt: Receipt, payload: BundlePayload) -> Receipt:
         """Replaces the files, and takes away those of before; the first day stays. Raises as :meth:`publish` does."""
         if self._named(receipt).id != payload.post.id:
             raise Rejected(f"{self.channel}: the receipt is of another post; publish this one anew.")
-        return await self._apply(
-            payload.post, _correcting(payload), _message(payload.subject, payload.post.key)
-        )
+        message = _message(payload.subject, payload.post.key)
+        commit = await self._apply(payload.post, _correcting(payload), message)
+        return self._receipt(payload.post, commit, payload.pictures)
 
     async def retract(self, receipt: Receipt) -> Receipt:
         """Takes the files away, or marks the pages as drafts. May be repeated. Raises as :meth:`publish` does."""
         post = self._named(receipt)
         drafting = self.settings.retraction is Retraction.DRAFT
         message = _message(f"Announcement {post.key} withdrawn", post.key)
-        return await self._apply(post, _drafting(post) if drafting else _removing(post), message)
+        return self._receipt(
+            post, await self._apply(post, _drafting(post) if drafting else _removing(post), message)
+        )
 
     async def find(self, key: str, payload: BundlePayload) -> Receipt | None:
         """The receipt, once the same files are where :meth:`publish` brings them."""
         there = await asyncio.to_thread(lambda: self._shelf().read(_folders(payload.post)))
-        return self._receipt(payload.post) if not _missing(payload, there) else None
+        return self._receipt(payload.post, "", payload.pictures) if not _missing(payload, there) else None
 
     @property
     def can_confirm(self) -> bool:
@@ -108,13 +111,14 @@ class HugoAdapter(Adapter[HugoSettings, BundlePayload]):
             return receipt
         return replace(receipt, outcome=Outcome.CONFIRMED, at=clock.now())
 
-    async def _apply(self, post: Post, change: Change, message: str) -> Receipt:
-        commit = await asyncio.to_thread(lambda: self._shelf().apply(change, _folders(post), message))
-        return self._receipt(post, commit)
+    async def _apply(self, post: Post, change: Change, message: str) -> str:
+        """The commit that it became; empty where there is none."""
+        return await asyncio.to_thread(lambda: self._shelf().apply(change, _folders(post), message))
 
-    def _receipt(self, post: Post, commit: str = "") -> Receipt:
+    def _receipt(self, post: Post, commit: str, pictures: tuple[str, ...] = ()) -> Receipt:
         """Accepted only: the site has yet to be built, and is then seen by :meth:`confirm`."""
-        return Receipt(Outcome.ACCEPTED, post.id, self.links(post.key), commit[:12], clock.now())
+        where = replace(self.links(post.key), pictures=pictures)
+        return Receipt(Outcome.ACCEPTED, post.id, where, commit[:12], clock.now())
 
     def _named(self, receipt: Receipt) -> Post:
         post = bundle.named_by(self.settings, receipt.id)

@@ -54,13 +54,15 @@ class Post:
 class BundlePayload(Payload):
     """What one variant writes: ``files`` by relative path, the pages last, and ``subject`` for the commit.
 
-    ``marks`` is what is served, by address, once this revision is live.
+    ``marks`` is what is served, by address, once this revision is live; ``pictures`` are the addresses of its pictures
+    beside the leading page, in the order of the document.
     """
 
     post: Post
     files: Mapping[str, bytes]
     subject: str
     marks: Mapping[str, bytes]
+    pictures: tuple[str, ...] = ()
 
     def over(self, there: Mapping[str, bytes]) -> dict[str, bytes]:
         """The files as they are written where the files ``there`` are: pages keep their first day."""
@@ -113,7 +115,8 @@ def build(variant: Variant, settings: HugoSettings) -> BundlePayload:
         pages[f"{made.folders[code]}/{page.name('index', '.md')}"] = page.text()
         marks[settings.page(variant.key, code) + page.name(*_MARK)] = page.mark()
     title = next(filter(None, (variant.facts["title"][code] for code in reversed(variant.languages))), "")
-    return BundlePayload(made, {**beside, **pages}, _subject(variant, title), marks)
+    shown = _Page(variant, settings, variant.languages[0]).shown()
+    return BundlePayload(made, {**beside, **pages}, _subject(variant, title), marks, shown)
 
 
 def _subject(variant: Variant, title: str) -> str:
@@ -163,6 +166,11 @@ class _Page:
             found[picture.name] = self.name(stem, f".{ending}")
         return found
 
+    def shown(self) -> tuple[str, ...]:
+        """The addresses of its pictures, in the order of the document."""
+        address = self.settings.page(self.variant.key, self.code)
+        return tuple(address + name for name in self._pictures().values())
+
     def text(self) -> bytes:
         """The page's file."""
         extra = self.part("front")
@@ -188,7 +196,7 @@ class _Page:
             "description": facts["excerpt"][code],
             "summary": escape(facts["excerpt"][code]),
             "tags": list(facts["tags"][code]),
-            "images": [address + name for name in self._pictures().values()],
+            "images": list(self.shown()),
         }
         if code is Language.ZH:
             fields["isCJKLanguage"] = True

@@ -205,20 +205,21 @@ class StaticSiteAdapter(Adapter[StaticSiteSettings, SitePayload]):
             raise OutcomeUnknown(
                 f"{self.channel} wrote the page and cannot read it back; look at the folder."
             )
-        return self._receipt(record, record.updated)
+        return self._receipt(record, record.updated, payload.pictures)
 
-    def _receipt(self, record: Record, moment: str) -> Receipt:
+    def _receipt(self, record: Record, moment: str, pictures: tuple[str, ...] = ()) -> Receipt:
+        shown = tuple(self.settings.url + path for path in pictures)
         return Receipt(
             Outcome.CONFIRMED,
             id=next(iter(record.pages.values())),
-            links=self.links(record.key),
+            links=replace(self.links(record.key), pictures=shown),
             at=datetime.fromisoformat(moment),
         )
 
     async def find(self, key: str, payload: SitePayload) -> Receipt | None:
         """The receipt, once the same pages are there and listed; half a publication is ``None``."""
         record = await asyncio.to_thread(self._find, payload)
-        return self._receipt(record, record.updated) if record else None
+        return self._receipt(record, record.updated, payload.pictures) if record else None
 
     def _find(self, payload: SitePayload) -> Record | None:
         with self._named():

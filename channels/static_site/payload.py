@@ -28,6 +28,11 @@ class SitePayload(Payload):
     record_path: str
     files: Mapping[str, bytes]
 
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """The paths of the pictures among the files, in the order of the document."""
+        return tuple(path for path in self.files if path.startswith(f"{PICTURES}/"))
+
 
 def page_folder(key: str, scope: str) -> str:
     """The relative folder of a page, with a slash at the end. Refuses a key that is not one."""

@@ -87,6 +87,7 @@ class WordPressAdapter(Adapter[WordPressSettings, WordPressPayload]):
         work = Publication(self._site, payload, polylang.query(payload))
         there = await shelf.look(self._site, work.route, payload.slug)
         if there.published:
+            await work.locate()
             raise AlreadyThere(await self._paired(payload, work.receipt(there.published), polylang))
         there.refuse_what_a_person_did(self._site.host)
         other = await pairs.sibling(self._site, payload)
@@ -108,6 +109,7 @@ class WordPressAdapter(Adapter[WordPressSettings, WordPressPayload]):
         if there is None:
             return None
         await pairs.join(self._site, payload, str(there.id), await self._polylang(payload))
+        await work.locate()
         return work.receipt(there)
 
     async def update(self, receipt: Receipt, payload: WordPressPayload) -> Receipt:

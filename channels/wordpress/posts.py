@@ -91,13 +91,20 @@ def number_of(receipt: Receipt) -> str:
     return receipt.id if _ID.fullmatch(receipt.id) else ""
 
 
-def receipt(post: Post, languages: tuple[Language, ...], code: int, scrub: Callable[[str], str]) -> Receipt:
-    """The receipt of a public post."""
+def receipt(
+    post: Post,
+    languages: tuple[Language, ...],
+    pictures: tuple[str, ...],
+    code: int,
+    scrub: Callable[[str], str],
+) -> Receipt:
+    """The receipt of a public post; ``pictures`` are the addresses of its pictures, where they are known."""
     own = languages[0] if len(languages) == 1 else None
     links = Links(
         post.link,
         zh=post.link if own is Language.ZH else "",
         en=post.link if own is Language.EN else "",
+        pictures=pictures,
     )
     raw = f"{post.status} {post.id} {post.slug} {post.link} {post.date_gmt}"
     return Receipt(

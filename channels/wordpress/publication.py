@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from channels.wordpress import content as blocks
@@ -16,11 +16,15 @@ from publisher.channel import AlreadyThere, DeliveryError, OutcomeUnknown, Recei
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """One payload on one site. ``query`` is the language's, for sites that have their posts by language."""
+    """One payload on one site. ``query`` is the language's, for sites that have their posts by language.
+
+    ``placed`` is where the pictures are, by the picture's name, as far as the site has been asked.
+    """
 
     site: Site
     payload: WordPressPayload
     query: Mapping[str, str]
+    placed: dict[str, str] = field(default_factory=dict)
 
     @property
     def route(self) -> str:
@@ -34,12 +38,12 @@ class Publication:
         tags = await terms.numbers(site, "tags", payload.tags, self.query)
         files = [*payload.pictures.values(), *([payload.calendar] if payload.calendar else [])]
         stored = await media.store(site, files)
-        places = {name: stored[one.stem].address for name, one in payload.pictures.items()}
+        self.placed.update({name: stored[one.stem].address for name, one in payload.pictures.items()})
         calendar = stored[payload.calendar.stem].address if payload.calendar else ""
         lead = next(iter(payload.pictures.values()), None)
         fields: dict[str, Any] = {
             "title": payload.title,
-            "content": blocks.written(payload.slug, body_with(payload, places, calendar), other),
+            "content": blocks.written(payload.slug, body_with(payload, self.placed, calendar), other),
             "excerpt": payload.excerpt,
             "featured_media": stored[lead.stem].id if lead else 0,
         }
@@ -48,6 +52,13 @@ class Publication:
             # Without any, WordPress gives a post the site's default one; an empty list would take it away.
             fields |= {"categories": categories} if categories else {}
         return fields
+
+    async def locate(self) -> None:
+        """Asks where the pictures are, of a post that is there already."""
+        pictures = self.payload.pictures
+        stored = await media.find(self.site, [one.stem for one in pictures.values()])
+        found = {name: stored[one.stem].address for name, one in pictures.items() if one.stem in stored}
+        self.placed.update(found)
 
     async def draft(self, fields: Mapping[str, Any], found: Post | None) -> Post:
         """The draft, with all that the post will have: the one that is there, or a new one.
@@ -87,8 +98,10 @@ class Publication:
         return self.receipt(post, response.status)
 
     def receipt(self, post: Post, code: int = 200) -> Receipt:
-        """The receipt of a public post."""
-        return posts.receipt(post, self.payload.languages, code, self.site.http.scrub)
+        """The receipt of a public post; it says where the pictures are if that is known of all."""
+        names = self.payload.pictures
+        shown = tuple(self.placed[name] for name in names) if set(names) <= set(self.placed) else ()
+        return posts.receipt(post, self.payload.languages, shown, code, self.site.http.scrub)
 
     async def _alone(self, made: Post) -> Post:
         """The draft to go on with: ours, unless there is an older one, made at the same time or late."""

@@ -357,4 +357,9 @@ def canonical_links(deliveries: Sequence[Delivery]) -> Links | None:
         return None
     by_language = {scope: addresses[scope] for scope, addresses in found.items()}
     first = next(iter(found.values()))
-    return Links(both=first.both, zh=by_language.get("zh", ""), en=by_language.get("en", ""))
+    return Links(
+        both=first.both,
+        zh=by_language.get("zh", ""),
+        en=by_language.get("en", ""),
+        pictures=next((addresses.pictures for addresses in found.values() if addresses.pictures), ()),
+    )

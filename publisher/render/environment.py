@@ -14,13 +14,13 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from publisher import assets
 from publisher.errors import TemplateError
-from publisher.render import markdown, plaintext
+from publisher.render import markdown, mjml, plaintext
 from publisher.render.tags import hashtags
 
 
 def _escapes(name: str | None) -> bool:
-    """Autoescape by what the template produces: HTML and XML are escaped, text is not."""
-    return name is not None and name.endswith((".html", ".xml"))
+    """Autoescape by what the template produces: HTML, XML and MJML are escaped, text is not."""
+    return name is not None and name.endswith((".html", ".xml", mjml.ENDING))
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
@@ -55,6 +55,7 @@ def _environment(folders: tuple[Path, ...]) -> ImmutableSandboxedEnvironment:
     made.filters["in_markdown"] = markdown.in_line
     made.filters["in_alt"] = markdown.in_alt
     made.filters["markdown_address"] = markdown.address
+    made.filters["addresses_below"] = plaintext.addresses_below
     made.filters["wrapped"] = plaintext.wrapped
     return made
 

@@ -31,7 +31,7 @@ _PUBLISHED = re.compile(rf"https:(//|\\/\\/){re.escape(_HOST)}(?:/|\\/)published
 
 
 def published(index: int) -> str:
-    """What templates write for the address that picture number ``index`` (from 0) has on the canonical channel."""
+    """What templates write for the address of picture number ``index``, from 0, on the canonical channel."""
     return f"https://{_HOST}/published/{index}"
 
 
@@ -88,12 +88,15 @@ def web_address(url: str) -> str:
 
 
 def needs_link(variant: Variant) -> bool:
-    """Whether any part of the variant carries the canonical link."""
-    return any(_TOKEN.search(part.text) for part in variant.parts.values())
+    """Whether any part of the variant carries the canonical link, or shows a picture of the canonical page."""
+    return any(_TOKEN.search(part.text) or _PUBLISHED.search(part.text) for part in variant.parts.values())
 
 
 def fill(variant: Variant, links: Links) -> Variant:
-    """The variant with every token replaced, escaped for where it stands; nothing else is touched."""
+    """The variant with every token replaced, escaped for where it stands; nothing else is touched.
+
+    A picture whose address is not known gets that of the page: its words are shown, and lead there.
+    """
     parts = {name: replace(part, data=_filled(part, links)) for name, part in variant.parts.items()}
     return replace(variant, parts=parts)
 
@@ -102,7 +105,12 @@ def _filled(part: Part, links: Links) -> bytes:
     def put(match: re.Match[str]) -> str:
         return _written(normalise(links[match[2]]), match[1] != "//", part.media_type)
 
-    return _TOKEN.sub(put, part.text).encode()
+    def show(match: re.Match[str]) -> str:
+        index = int(match[2])
+        known = web_address(links.pictures[index]) if index < len(links.pictures) else ""
+        return _written(known or normalise(links.both), match[1] != "//", part.media_type)
+
+    return _PUBLISHED.sub(show, _TOKEN.sub(put, part.text)).encode()
 
 
 def _written(url: str, in_json: bool, media_type: MediaType) -> str:

@@ -23,6 +23,7 @@ _COLUMNS = {Language.ZH: 76, Language.EN: 72}
 _GRAPHEME = regex.compile(r"[A-Za-z]+|\X")
 """A run of Latin letters, which never breaks and is as wide as it is long, or one grapheme."""
 _ADDRESS = re.compile(r"(?:https?://|mailto:)[^\s，。；：！？、）》」』”’]+")
+_IN_BRACKETS = re.compile(r" ?[（(](https?://[^\s()（）]+)[）)]")
 _MARKER = re.compile(r"\s*(?:[-*•·]|\d{1,3}[.)])\s+")
 
 _FULL_WIDTH_MARKS = "“”‘’…—·"
@@ -40,6 +41,22 @@ _STAYS = re.compile(
     rf"(?<![A-Za-z])(?:(?P<name>Mr|Mrs|Ms|Dr|Prof|St)\.?|(?:{_MONTHS}|Nos?\.|pp?\.|Vol\.|RMB|CNY|USD|GBP|EUR))$"
 )
 """What stays on the line of the name, or of the number, after it."""
+
+
+def addresses_below(text: str) -> str:
+    """``text`` with each web address that stands in brackets on a line of its own, below the line that had it.
+
+    So mail programs make a link of it and of nothing else, and it can be copied whole. An item of a list has it
+    beside its text. An address that is named twice in a line is shown once.
+    """
+    return "\n".join(part for line in text.split("\n") for part in _address_below(line))
+
+
+def _address_below(line: str) -> Iterator[str]:
+    marker = _MARKER.match(line)
+    indent = " " * width(marker[0]) if marker else ""
+    yield _IN_BRACKETS.sub("", line)
+    yield from (indent + address for address in dict.fromkeys(_IN_BRACKETS.findall(line)))
 
 
 @lru_cache(maxsize=2048)

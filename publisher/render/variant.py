@@ -24,18 +24,21 @@ from publisher.channel import (
     MediaType,
     Part,
     Picture,
+    PictureRule,
     Template,
     Unsupported,
     Variant,
 )
 from publisher.errors import PublisherError
-from publisher.render import calendar, dates, html, inline, jsonld, links, markdown, summary
+from publisher.render import calendar, dates, html, inline, jsonld, links, markdown, mjml, summary
 from publisher.render import house as house_style
 from publisher.render.environment import render
 from publisher.render.house import House
 
-_Shown = tuple[tuple[Image, Picture], ...]
-"""The pictures a channel gets, each with what the document says of it."""
+_Fitted = tuple[tuple[Image, Picture], ...]
+"""Pictures as a channel takes them, each with what the document says of it."""
+_Shown = tuple[tuple[int, "PictureView"], ...]
+"""Pictures as templates see them, each with the index of the passage it follows, or -1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +97,22 @@ def render_all(
     adapter: Adapter[Any, Any],
     office: Path | None = None,
     originals: Mapping[str, bytes] = MappingProxyType({}),
+    published: PictureRule | None = None,
 ) -> list[Variant]:
     """Every variant ``adapter``'s channel gets of ``revision``; ``originals`` are its pictures as kept, by hash.
 
-    Raises :class:`~publisher.errors.PublisherError` where a template or the content does not allow it.
+    ``published`` is the rule of the canonical channel, where that publishes pictures: a newsletter shows them from
+    there, and brings none itself. Raises :class:`~publisher.errors.PublisherError` where a template or the content
+    does not allow it.
     """
     settings = adapter.settings
-    shown = pictures.fitted(revision, adapter.capabilities.pictures, originals)
+    brought = pictures.fitted(revision, adapter.capabilities.pictures, originals)
+    shown = _views(brought)
+    if adapter.kind is Kind.NEWSLETTER and not adapter.capabilities.pictures:
+        shown = _published_views(pictures.fitted(revision, published, originals))
+    sent = tuple(picture for _, picture in brought)
     return [
-        _variant(revision, edition, adapter, languages, office, shown)
+        _variant(revision, edition, adapter, languages, office, shown, sent)
         for languages in scopes(settings.languages, settings.layout)
     ]
 
@@ -114,6 +124,7 @@ def _variant(
     languages: tuple[Language, ...],
     office: Path | None,
     shown: _Shown,
+    sent: tuple[Picture, ...],
 ) -> Variant:
     house = house_style.load(office)
     parts: dict[str, Part] = {}
@@ -123,7 +134,6 @@ def _variant(
         used = template.languages or languages
         text = _rendered(template, revision, edition, adapter, used, house, office, shown)
         parts[template.part] = Part(template.part, template.media_type, text.encode())
-    sent = tuple(picture for _, picture in shown)
     facts = _facts(revision, edition, adapter.settings.layout, languages, house, sent)
     parts["facts"] = Part("facts", MediaType.JSON, facts.encode())
     return Variant(adapter.channel, adapter.kind, edition.key, edition.revision, languages, parts, sent)
@@ -140,12 +150,14 @@ def _rendered(
     shown: _Shown,
 ) -> str:
     settings = adapter.settings
-    views = _views(shown)
-    context = context_of(revision, edition, settings.layout, languages, house, settings.languages, views)
+    personal = adapter.capabilities.personal
+    context = context_of(
+        revision, edition, settings.layout, languages, house, settings.languages, shown, personal
+    )
+    if adapter.kind is Kind.NEWSLETTER and template.media_type is MediaType.HTML:
+        return message_html(template.file, office, context)
     if adapter.kind is not Kind.SUMMARY:
-        text = render(template.file, office, **context)
-        is_mail = adapter.kind is Kind.NEWSLETTER and template.media_type is MediaType.HTML
-        return inline.inlined(text) if is_mail else text
+        return render(template.file, office, **context)
     fitted = summary.fit(
         summary.candidates(revision, languages),
         lambda blocks: render(template.file, office, **context, blocks=blocks),
@@ -158,6 +170,15 @@ def _rendered(
     return fitted
 
 
+def message_html(file: str, office: Path | None, context: Mapping[str, Any]) -> str:
+    """The HTML of a message from the template ``file``: Jinja2, then MJML where it is that, then styles inlined.
+
+    Raises :class:`~publisher.errors.TemplateError`, which names the file.
+    """
+    text = render(file, office, **context)
+    return inline.inlined(mjml.to_html(text, file) if file.endswith(mjml.ENDING) else text)
+
+
 @lru_cache(maxsize=64)
 def context_of(
     revision: Revision,
@@ -166,12 +187,14 @@ def context_of(
     languages: tuple[Language, ...],
     house: House,
     channel_languages: tuple[Language, ...] = (),
-    shown: tuple[tuple[int, PictureView], ...] = (),
+    shown: _Shown = (),
+    personal: bool = False,
 ) -> dict[str, Any]:
     """What every template may use. ``docs/templates.md`` describes it for an office's own templates.
 
     ``languages`` are those of the part; ``channel_languages`` all of its channel, so that a page names only
-    translations that are published. ``shown`` are its pictures, each with the passage it follows.
+    translations that are published. ``shown`` are its pictures, each with the passage it follows. ``personal`` says
+    that each reader gets a message of her own, with a way out of the list.
     """
     channel_languages = channel_languages or languages
     event = dates.view(revision.event, house) if revision.event else None
@@ -197,6 +220,8 @@ def context_of(
         "layout": str(layout),
         "lang": {code: house.tag(code) for code in Language},
         "link": {**links.TOKENS, "calendar": links.CALENDAR, "sibling": links.SIBLING},
+        "unsubscribe": links.UNSUBSCRIBE if personal else "",
+        "reader": links.READER if personal else "",
         "house": house,
         "jsonld": jsonld.script(
             jsonld.graph(
@@ -229,17 +254,24 @@ def _changed(edition: Edition) -> str:
     return made.isoformat() if edition.revision > 1 and made and made.date() > edition.dated else ""
 
 
-def _views(shown: _Shown) -> tuple[tuple[int, PictureView], ...]:
-    """Each picture with the index of the passage it follows, or -1."""
+def _views(brought: _Fitted) -> _Shown:
+    """Pictures that go out with the post."""
+    return tuple((image.after, _view(one, links.picture(one.name))) for image, one in brought)
+
+
+def _published_views(published: _Fitted) -> _Shown:
+    """Pictures that are shown from where the canonical channel has them."""
+    names = list(dict.fromkeys(one.name for _, one in published))
     return tuple(
-        (image.after, PictureView(links.picture(one.name), one.name, one.width, one.height, one.alt))
-        for image, one in shown
+        (image.after, _view(one, links.published(names.index(one.name)))) for image, one in published
     )
 
 
-def _following(
-    index: int, revision: Revision, shown: tuple[tuple[int, PictureView], ...]
-) -> tuple[PictureView, ...]:
+def _view(one: Picture, address: str) -> PictureView:
+    return PictureView(address, one.name, one.width, one.height, one.alt)
+
+
+def _following(index: int, revision: Revision, shown: _Shown) -> tuple[PictureView, ...]:
     """The pictures after passage ``index``; after the last one also those without a place."""
     last = index == len(revision.passages) - 1
     return tuple(view for place, view in shown if place == index or (last and not 0 <= place < index))
@@ -283,7 +315,7 @@ def _facts(
     layout: Layout,
     languages: tuple[Language, ...],
     house: House,
-    shown: tuple[Picture, ...],
+    sent: tuple[Picture, ...],
 ) -> str:
     event = dates.view(revision.event, house) if revision.event else None
     facts = {
@@ -294,7 +326,7 @@ def _facts(
         "layout": str(layout),
         "date": edition.dated.isoformat(),
         "event": asdict(event) if event else None,
-        "pictures": [one.described for one in shown],
+        "pictures": [one.described for one in sent],
     }
     return json.dumps(facts, ensure_ascii=False, sort_keys=True)
 
