@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import email
 import email.policy
+import json
 import os
 import re
 import secrets
+import socket
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import dkim
+import httpx
 import pytest
 
 from channels.mailing import keys
@@ -32,7 +35,7 @@ CONNECTIONS = 4
 _HAN, _LATIN = re.compile(r"[\u4e00-\u9fff]"), re.compile(r"\b(?:the|and|of)\b")
 
 
-def bureau(folder: Path, mail: MailServer, *, per_second: int = 0) -> Office:
+def bureau(folder: Path, mail: MailServer, port: int, *, per_second: int = 0) -> Office:
     """An office with a site and a newsletter that is sent, encrypted and signed in, to its own subscribers."""
     records = {}
     settings = {}
@@ -62,7 +65,7 @@ def bureau(folder: Path, mail: MailServer, *, per_second: int = 0) -> Office:
     return Office(
         folder,
         {"website": website, "newsletter": newsletter},
-        url=f"https://news.{OFFICE}/",
+        url=f"http://127.0.0.1:{port}/",
         secret=secrets.token_hex(32),
     )
 
@@ -75,6 +78,12 @@ def subscribed(office: Office, count: int) -> dict[str, str]:
     table.write_text("\n".join(["邮箱,姓名,语言", *lines]) + "\n", encoding="utf-8-sig")
     office.run("subscribers", "import", str(table), "--consent-how", "登记表")
     return readers
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -90,6 +99,53 @@ def worker(office: Office) -> Iterator[subprocess.Popen[bytes]]:
         finally:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def served(office: Office, port: int) -> Iterator[None]:
+    """``publisher serve``: the pages alone."""
+    with (office.folder / "serve.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "publisher", "serve", "--without-worker", "--port", str(port),
+             "--env", str(office.env)],
+            stdout=log, stderr=log, cwd=office.folder, env=environment(),
+        )  # fmt: skip
+        try:
+            _until(lambda: _answers(port), process)
+            yield
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0
+
+
+def _answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def _leaves(office: Office, received: Received) -> None:
+    """One-click by the header of a message (RFC 8058): to look changes nothing, the POST ends the subscription."""
+    message = parsed(received)
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert re.search(
+        r"h=[^;]*list-unsubscribe:[^;]*list-unsubscribe-post", _unfolded(message["DKIM-Signature"])
+    )
+    address = message["List-Unsubscribe"].split(",")[0].strip("<> ")
+    assert httpx.get(address).status_code == 200
+    assert _state(office, received.recipient) == "active"
+    answer = httpx.post(address, data={"List-Unsubscribe": "One-Click"})
+    assert (answer.status_code, answer.history) == (200, [])
+    assert _state(office, received.recipient) == "unsubscribed"
+
+
+def _unfolded(header: str) -> str:
+    return re.sub(r"\s", "", header)
+
+
+def _state(office: Office, address: str) -> str:
+    shown = json.loads(office.run("subscribers", "show", address, "--json"))
+    return str(shown["subscriber"]["state"])
 
 
 def killed(office: Office, mail: MailServer, key: str, readers: int, kills: int) -> None:
@@ -146,7 +202,8 @@ def test_newsletter__everyone_once(
 ) -> None:
     """Everyone gets it exactly once, in her language, signed; only what was under way at a kill is in doubt."""
     monkeypatch.setenv("SSL_CERT_FILE", str(mail.ca))
-    office = bureau(tmp_path / "office", mail, per_second=0 if count > 1000 else 100)
+    port = free_port()
+    office = bureau(tmp_path / "office", mail, port, per_second=0 if count > 1000 else 100)
     readers = subscribed(office, count)
     key = office.published(DOCUMENT, "--title-en", TITLE_EN)
     began = time.monotonic()
@@ -156,6 +213,8 @@ def test_newsletter__everyone_once(
     got = mail.wait_for(count, timeout=120)
     assert Counter(one.recipient for one in got) == Counter(readers.keys())
     _right(got, readers, office)
+    with served(office, port):
+        _leaves(office, got[count // 2])
 
 
 def _settle(office: Office, key: str, mail: MailServer, kills: int) -> None:
