@@ -245,16 +245,18 @@ def test_confirm__token_for_another_purpose(visit: Visit) -> None:
 
 
 def test_confirm__after_leaving(visit: Visit) -> None:
-    """Whoever has left comes back by asking and confirming, not by asking alone, and not by a look at an old letter."""
+    """Whoever has left comes back by asking and confirming: neither by asking alone, nor by an old letter."""
     visit.fill_in()
     old = link(visit)
     visit.client.post(old)
     ref = visit.mail.sent[0][0].ref
     visit.client.post(visit.unsubscribe(ref))
-    assert parse(visit.client.get(old).text).find(".//button") is not None
+    for method in ("GET", "POST"):
+        assert "no longer valid" in words(visit.client.request(method, old).text)
+    assert visit.state(ref) == "unsubscribed"
     visit.fill_in()
     visit.letters(2)
-    assert visit.state(ref) == "unsubscribed"
+    assert visit.state(ref) == "pending"
     assert "You are subscribed" in words(visit.client.post(link(visit)).text)
     assert visit.state(ref) == "active"
 

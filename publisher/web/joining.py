@@ -126,19 +126,18 @@ class Joining:
         subscriber = await self._threads.call(
             lambda: self._audience.confirm(named.ref, how="page", detail=detail)
         )
-        log.info("confirmed", event_name="subscriber.confirmed", ref=named.ref)
+        if subscriber is not None and subscriber.state is SubscriberState.ACTIVE:
+            log.info("confirmed", event_name="subscriber.confirmed", ref=named.ref)
         return self._stands(request, subscriber)
 
     def _stands(self, request: Request, subscriber: Subscriber | None) -> Response:
-        if subscriber is None:
-            return self._pages.notice("outdated", languages_of(request), link="subscribe")
-        active = subscriber.state is SubscriberState.ACTIVE
-        return self._pages.notice(
-            "confirmed" if active else "confirm",
-            languages_of(request, subscriber),
-            who=masked(subscriber.address),
-            action="" if active else f"c/{token_of(request)}",
-        )
+        states = {SubscriberState.PENDING: "confirm", SubscriberState.ACTIVE: "confirmed"}
+        if subscriber is None or subscriber.state not in states:
+            return self._pages.notice("outdated", languages_of(request, subscriber), link="subscribe")
+        name = states[subscriber.state]
+        action = f"c/{token_of(request)}" if name == "confirm" else ""
+        who = masked(subscriber.address)
+        return self._pages.notice(name, languages_of(request, subscriber), who=who, action=action)
 
     async def _asked(self, request: Request, given: Given, signup: Signup) -> Subscriber | None:
         """Files the wish to subscribe; who must get a letter for it, if anybody.
