@@ -27,6 +27,8 @@ SOFT_LIMIT = 5
 """So many newsletters that a mailbox could not take since she confirmed, and it is given up."""
 _LONGEST_TEXT = 2000
 _LONGEST_DETAIL = 300
+_ANY_ADDRESS = r"[^\s<>()\[\],;:'\"=]+@[^\s<>()\[\],;'\"]+"
+"""Also one that she is forwarded from or to."""
 
 _WHY = {
     Suppression.UNSUBSCRIBED: "has unsubscribed; only she herself can come back, by the page for subscribing",
@@ -319,9 +321,7 @@ class Audience:
             if mailing and tx.subscribers.has_bounced(one.id, mailing):
                 return one
             count = tx.subscribers.count_bounce(one.id, self._now())
-        return (
-            self.bounced_hard(ref, detail=f"{count} newsletters: {detail}") if count >= SOFT_LIMIT else one
-        )
+        return self.bounced_hard(ref, detail=f"{count} newsletters: {detail}") if count >= SOFT_LIMIT else one
 
     def _leave(
         self, ref: str, state: SubscriberState, reason: Suppression, how: str, detail: str
@@ -350,9 +350,7 @@ class Audience:
 def _scrubbed(detail: str, one: Subscriber) -> str:
     """What a server or a program said, on one line and without the address: both kept for good, and she may go."""
     plain = " ".join("".join(c if c.isprintable() else " " for c in detail).split())
-    local = re.escape(one.address.rpartition("@")[0])
-    anybody = rf"(?<![^\s<>()\[\]:;,'\"=]){local}@[^\s<>()\[\],;'\"]+"
-    for written in (re.escape(one.address), re.escape(one.normal), anybody):
+    for written in (re.escape(one.address), re.escape(one.normal), _ANY_ADDRESS):
         plain = re.sub(written, "(address)", plain, flags=re.IGNORECASE)
     return plain[:_LONGEST_DETAIL]
 
