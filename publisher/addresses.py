@@ -36,14 +36,16 @@ def read(text: str) -> Address:
     """``reader@example.org`` or ``Name <reader@example.org>``. Raises ``ValueError`` with a sentence for a person."""
     match = _NAMED.fullmatch(text.strip())
     name, bare = (match["name"], match["address"]) if match else ("", text)
-    plain = unicodedata.normalize("NFC", bare.translate(_WIDE)).strip()
+    plain = bare.strip() if bare.isascii() else unicodedata.normalize("NFC", bare.translate(_WIDE)).strip()
     return _checked(re.sub(r"^mailto:", "", plain, flags=re.IGNORECASE), cleaned_name(name))
 
 
 def cleaned_name(name: str) -> str:
     """A name as it can stand in a header and on a page: one line, no quotes around it, not endlessly long."""
     name = unicodedata.normalize("NFC", name)
-    kept = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in name)
+    kept = name
+    if not name.isprintable():
+        kept = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in name)
     return " ".join(kept.split()).strip("\"“”' ")[:_LONGEST_NAME]
 
 
@@ -85,6 +87,8 @@ def _reason(error: Exception) -> str:
 
 def _folded(local: str) -> str:
     """Without case, in one form however often it is done (Unicode Standard, 3.13, canonical caseless matching)."""
+    if local.isascii():
+        return local.lower()
     for _ in range(3):
         local = unicodedata.normalize("NFC", unicodedata.normalize("NFD", local).casefold())
     return local

@@ -101,10 +101,17 @@ class Audience:
 
         Raises :class:`NotAllowedError` for an address that must not be written to.
         """
-        done = self.bring_in([Line(1, subscriber.address, subscriber)], person)
-        if done.refused:
-            raise NotAllowedError(f"{subscriber.address} {done.refused[0].why}.")
-        return bool(done.added or done.joined)
+        done, now = Imported(), self._now()
+        with self.store.write() as tx:
+            self._take(tx, [Line(1, subscriber.address, subscriber)], done)
+            if done.refused:
+                raise NotAllowedError(f"{subscriber.address} {done.refused[0].why}.")
+            if not done.added and not done.joined:
+                return False
+            one = tx.subscribers.by_normal([subscriber.normal])[subscriber.normal]
+            event = "subscriber.added" if done.added else "subscriber.changed"
+            tx.log.add(now, OFFICE, event, person, ref=one.ref)
+            return True
 
     def bring_in(self, lines: Iterable[Line], person: Person, *, rehearsal: bool = False) -> Imported:
         """Takes the lines of a file, group by group; a second time it changes nothing.

@@ -98,7 +98,7 @@ def _row(record: Record, titles: Sequence[str | None], defaults: Defaults, delim
         return Row(record.number, shown, refusal=record.fault)
     values: dict[str, str] = {}
     for title, cell in zip(titles, record.cells, strict=False):
-        if title and title not in values and (value := _plain(cell)):
+        if title and cell and title not in values and (value := _plain(cell)):
             values[title] = value
     try:
         return Row(record.number, shown, _subscriber(values, defaults))
@@ -108,16 +108,20 @@ def _row(record: Record, titles: Sequence[str | None], defaults: Defaults, delim
 
 def _shown(text: str) -> str:
     """The line as a terminal may show it."""
-    text = "".join(c if c.isprintable() else " " for c in text[: _SHOWN + 1])
+    text = text[: _SHOWN + 1]
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
 def _plain(cell: str) -> str:
     """A cell as it was meant: without what keeps a spreadsheet from running it, and without control characters."""
     cell = cell.strip()
-    if match := _FORMULA.fullmatch(cell):
+    if cell.startswith('="') and (match := _FORMULA.fullmatch(cell)):
         cell = match[1].strip()
     cell = _GUARD.sub("", cell, count=1) if cell.startswith("'") else cell
+    if cell.isprintable():
+        return cell
     return "".join(c if c.isprintable() or c == "\n" else " " for c in cell.replace("\r\n", "\n")).strip()
 
 
