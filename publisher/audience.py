@@ -27,6 +27,8 @@ SOFT_LIMIT = 5
 """So many newsletters that a mailbox could not take since she confirmed, and it is given up."""
 _LONGEST_TEXT = 2000
 _LONGEST_DETAIL = 300
+_ANY_ADDRESS = r"[^\s<>()\[\],;:'\"=]+@[^\s<>()\[\],;'\"]+"
+"""Also one that she is forwarded from or to."""
 
 _WHY = {
     Suppression.UNSUBSCRIBED: "has unsubscribed; only she herself can come back, by the page for subscribing",
@@ -99,10 +101,17 @@ class Audience:
 
         Raises :class:`NotAllowedError` for an address that must not be written to.
         """
-        done = self.bring_in([Line(1, subscriber.address, subscriber)], person)
-        if done.refused:
-            raise NotAllowedError(f"{subscriber.address} {done.refused[0].why}.")
-        return bool(done.added or done.joined)
+        done, now = Imported(), self._now()
+        with self.store.write() as tx:
+            self._take(tx, [Line(1, subscriber.address, subscriber)], done)
+            if done.refused:
+                raise NotAllowedError(f"{subscriber.address} {done.refused[0].why}.")
+            if not done.added and not done.joined:
+                return False
+            one = tx.subscribers.by_normal([subscriber.normal])[subscriber.normal]
+            event = "subscriber.added" if done.added else "subscriber.changed"
+            tx.log.add(now, OFFICE, event, person, ref=one.ref)
+            return True
 
     def bring_in(self, lines: Iterable[Line], person: Person, *, rehearsal: bool = False) -> Imported:
         """Takes the lines of a file, group by group; a second time it changes nothing.
@@ -365,9 +374,7 @@ class Audience:
 def _scrubbed(detail: str, one: Subscriber) -> str:
     """What a server or a program said, on one line and without the address: both kept for good, and she may go."""
     plain = " ".join("".join(c if c.isprintable() else " " for c in detail).split())
-    local = re.escape(one.address.rpartition("@")[0])
-    anybody = rf"(?<![^\s<>()\[\]:;,'\"=]){local}@[^\s<>()\[\],;'\"]+"
-    for written in (re.escape(one.address), re.escape(one.normal), anybody):
+    for written in (re.escape(one.address), re.escape(one.normal), _ANY_ADDRESS):
         plain = re.sub(written, "(address)", plain, flags=re.IGNORECASE)
     return plain[:_LONGEST_DETAIL]
 

@@ -204,9 +204,14 @@ def _subscribers(made: argparse.ArgumentParser) -> None:
         "--language", choices=languages, default="both", help="what those read whose line does not say"
     )
     one.add_argument(
-        "--consent-how", default="", metavar="TEXT", help=f"for lines that do not say: {consent}"
+        "--consent-how",
+        default="",
+        metavar="TEXT",
+        help=f"for lines that do not say it in a column: {consent}",
     )
-    one.add_argument("--consent-text", default="", metavar="TEXT", help="the words they agreed to")
+    one.add_argument(
+        "--consent-text", "--consent", default="", metavar="TEXT", help="the words they agreed to"
+    )
     one.add_argument(
         "--source", default="", metavar="TEXT", help="where they come from (default: the file's name)"
     )
@@ -232,7 +237,9 @@ def _subscribers(made: argparse.ArgumentParser) -> None:
     )
     one.add_argument("--list", default="", metavar="A,B", help="lists to put her on")
     one.add_argument("--consent-how", required=True, metavar="TEXT", help=consent)
-    one.add_argument("--consent-text", default="", metavar="TEXT", help="the words she agreed to")
+    one.add_argument(
+        "--consent-text", "--consent", default="", metavar="TEXT", help="the words she agreed to"
+    )
     one = verb("change", "change", "change name, language or lists of one subscriber")
     one.add_argument("address", metavar="ADDRESS")
     one.add_argument("--name", metavar="TEXT", help="her name")

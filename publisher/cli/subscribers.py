@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,16 +44,16 @@ def bring_in(arguments: argparse.Namespace) -> int:
     """Imports a file; code 1 if a line was refused."""
     path = Path(arguments.file)
     lists = tuple(list_name(name) for name in filter(None, arguments.list.split(",")))
-    consent = Consent(
-        clock.now() if arguments.consent_how else None, arguments.consent_how, arguments.consent_text
-    )
-    defaults = roster.Defaults(Reading(arguments.language), lists, consent, arguments.source or path.name)
-    with _open(arguments) as (audience, _), _binary(path) as file:
+    who = person(arguments)
+    # When they agreed is not known unless the file says it; the day of the import is another one.
+    consent = Consent(None, arguments.consent_how.strip(), arguments.consent_text.strip())
+    with _open(arguments) as (audience, loaded), _binary(path) as file, _report(arguments) as report:
+        source, zone = arguments.source or path.name, loaded.office.timezone
+        defaults = roster.Defaults(Reading(arguments.language), lists, consent, source, zone)
         rows = roster.read(file, path.name, defaults)
         lines = (Line(row.number, row.text, row.subscriber, row.refusal) for row in rows)
-        done = audience.bring_in(lines, person(arguments), rehearsal=arguments.dry_run)
-    if arguments.report:
-        _report(Path(arguments.report), done)
+        done = audience.bring_in(lines, who, rehearsal=arguments.dry_run)
+        report.writerows((one.number, safe(one.text), one.why) for one in done.refused)
     if arguments.json:
         output.as_json(asdict(done) | {"dry_run": arguments.dry_run})
     else:
@@ -71,12 +72,25 @@ def _binary(path: Path) -> Iterator[Any]:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
 
 
-def _report(path: Path, done: Imported) -> None:
-    """Every refused line with its reason, as a table that Excel opens."""
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
+@contextmanager
+def _report(arguments: argparse.Namespace) -> Iterator[Any]:
+    """Where every refused line goes with its reason: a table that Excel opens, made before anything is imported."""
+    path = Path(arguments.report or os.devnull)
+    if path.exists() and path.samefile(arguments.file):
+        raise UsageError(f"{path} is the file to be imported; name another one for the report.")
+    try:
+        file = open(path, "w", encoding="utf-8-sig", newline="", opener=_private)  # noqa: SIM115  # closed below
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
+    with file:
         rows = csv.writer(file)
         rows.writerow(("line", "text", "why"))
-        rows.writerows((one.number, safe(one.text), one.why) for one in done.refused)
+        yield rows
+
+
+def _private(path: str, flags: int) -> int:
+    """Opens a file of addresses: if it is new, only its owner can read it."""
+    return os.open(path, flags, 0o600)
 
 
 def _print_import(done: Imported, arguments: argparse.Namespace) -> None:
@@ -99,6 +113,8 @@ def bring_out(arguments: argparse.Namespace) -> int:
     """Exports to a file, or to the output."""
     state = SubscriberState(arguments.state) if arguments.state else None
     list_ = list_name(arguments.list) if arguments.list else ""
+    if arguments.json and arguments.file == "-":
+        raise UsageError("Name a file to export to with --json, or leave --json out.")
     with _open(arguments) as (audience, _):
         found = audience.all(list_, state)
         if arguments.file == "-":
@@ -108,11 +124,12 @@ def bring_out(arguments: argparse.Namespace) -> int:
             return 0
         path = Path(arguments.file)
         try:
-            with path.open("x", encoding="utf-8", newline="") as file:
-                path.chmod(0o600)
+            with open(path, "x", encoding="utf-8", newline="", opener=_private) as file:
                 count = roster.write(found, file)
         except FileExistsError:
             raise UsageError(f"{path} is there already; name a new file.") from None
+        except (FileNotFoundError, PermissionError) as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
     if arguments.json:
         output.as_json({"file": str(path), "subscribers": count})
     else:

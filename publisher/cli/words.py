@@ -42,6 +42,7 @@ EVENTS = {
     "channel.paused": "{channel} is paused and tried every ten minutes: {reason}",
     "channel.resumed": "{channel} works again",
     "roster.imported": "Subscribers imported: {added} added, {joined} put on more lists, {refused} lines refused",
+    "subscriber.added": "Subscriber {ref}: added by hand",
     "subscriber.changed": "Subscriber {ref}: changed",
     "subscriber.removed": "Subscriber {ref}: removed for good",
     "subscriber.asked": "Subscriber {ref}: asked for the newsletter, and was mailed to confirm ({how})",

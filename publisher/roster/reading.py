@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import BinaryIO, TextIO
+from typing import BinaryIO
 
 from publisher import addresses, clock
-from publisher.errors import DocumentError
+from publisher.errors import DocumentError, UsageError
 from publisher.roster.columns import column, reading
+from publisher.roster.encoding import opened
+from publisher.roster.records import Lines, Record, records, separator
 from publisher.subscriber import Consent, Reading, Subscriber
 
 _LIST = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_SAMPLE = 64 * 1024
-_LONGEST_LINE = 20_000
 _SHOWN = 120
 _ACTIVE = ("active", "subscribed", "enabled", "confirmed", "有效", "已订阅")
-_GUARD = re.compile(r"^'(?=[=+\-@])")
-"""What an export puts before a cell that Excel would run."""
+_GUARD = re.compile(r"'(?='*[=+\-@＝＋－＠\t\r])")
+"""What an export puts before a cell that a spreadsheet would run."""
+_FORMULA = re.compile(r'="([^"]*)"')
+"""How some programs keep Excel from reading a text as a number."""
+_DAY = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?")
+_HOUR = re.compile(r"(?<=[ T])(\d):")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +34,8 @@ class Defaults:
     lists: tuple[str, ...] = ()
     consent: Consent = field(default_factory=Consent)
     source: str = ""
+    zone: str = "UTC"
+    """Of times that are written without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,94 +49,80 @@ class Row:
 
 
 def read(file: BinaryIO, name: str, defaults: Defaults) -> Iterator[Row]:
-    """The lines of a CSV file: UTF-8, UTF-16 with its mark, or GB 18030; commas, semicolons or tabs between cells.
+    """The records of a CSV file: UTF-8, UTF-16 with its mark, or GB 18030; commas, semicolons or tabs between cells.
 
     Without titles at the top, the first column that holds addresses is taken. Raises
-    :class:`~publisher.errors.DocumentError` for a file that is no text, or has no addresses.
+    :class:`~publisher.errors.DocumentError` for a file that is no text, or has no addresses, and
+    :class:`~publisher.errors.UsageError` where neither it nor ``defaults`` says how people have agreed.
     """
-    text = _opened(file, name)
-    first = text.readline(_LONGEST_LINE)
-    if not first.strip():
+    lines = Lines(opened(file, name))
+    delimiter, found = separator(lines)
+    if not found:
         raise DocumentError("The file is empty; write a line for each subscriber into it.", source=name)
-    separator = max(",;\t", key=first.count)
-    cells = next(csv.reader([first], delimiter=separator))
-    titles = [column(cell.strip("\ufeff ")) for cell in cells]
-    if "email" not in titles:
-        if not any("@" in cell or "＠" in cell for cell in cells):
-            raise DocumentError(
-                'No column is called "email" (or 邮箱); write that over the column with the addresses.',
-                source=name,
-            )
-        titles = _untitled(cells)
-        yield _row(1, cells, titles, defaults, separator)
-    rows = csv.reader(_lines(text), delimiter=separator)
-    while True:
-        try:
-            cells = next(rows)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield Row(rows.line_num + 1, "", refusal=f"cannot be read ({error}); check its quotes")
-            continue
-        if any(cell.strip() for cell in cells):
-            yield _row(rows.line_num + 1, cells, titles, defaults, separator)
+    rows = records(lines, delimiter)
+    first = next(rows, Record(1))
+    titles = [column(cell.strip("\ufeff ")) for cell in first.cells]
+    has_titles = "email" in titles
+    if not has_titles:
+        titles = _untitled(first.cells, name)
+    if "consent_how" not in titles and not defaults.consent.how:
+        raise UsageError(
+            f"{name} does not say how these people agreed to get the newsletter; say it with --consent-how, "
+            'or in a column "consent how" (同意方式).'
+        )
+    if not has_titles:
+        yield _row(first, titles, defaults, delimiter)
+    for record in rows:
+        yield _row(record, titles, defaults, delimiter)
 
 
-def _opened(file: BinaryIO, name: str) -> TextIO:
-    """The file as text: its encoding is told by its mark, or by whether its beginning is UTF-8."""
-    sample = file.read(_SAMPLE)
-    file.seek(0)
-    for mark, encoding in _MARKS:
-        if sample.startswith(mark):
-            return io.TextIOWrapper(file, encoding, errors="replace", newline="")
-    if b"\0" in sample:
-        raise DocumentError("This is no CSV file; in Excel, save it as CSV UTF-8.", source=name)
-    encoding = "utf-8" if _is_utf8(file) else "gb18030"
-    return io.TextIOWrapper(file, encoding, errors="replace", newline="")
-
-
-def _is_utf8(file: BinaryIO) -> bool:
-    """Whether the whole file is UTF-8: the first Chinese name may be far down."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        while chunk := file.read(_SAMPLE):
-            decoder.decode(chunk)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    finally:
-        file.seek(0)
-    return True
-
-
-def _lines(text: TextIO) -> Iterator[str]:
-    """Lines of a bounded length, so that a file without line ends does not fill the memory."""
-    while line := text.readline(_LONGEST_LINE):
-        yield line
-
-
-def _untitled(cells: Sequence[str]) -> list[str | None]:
+def _untitled(cells: Sequence[str], name: str) -> list[str | None]:
+    """What the columns hold, by a first line that is a subscriber already."""
+    at = next((i for i, cell in enumerate(cells) if "@" in cell or "＠" in cell), None)
+    if at is None:
+        raise DocumentError(
+            'No column is called "email" (or 邮箱); write that over the column with the addresses.',
+            source=name,
+        )
     titles: list[str | None] = [None] * len(cells)
-    at = next(i for i, cell in enumerate(cells) if "@" in cell or "＠" in cell)
     titles[at] = "email"
-    if at + 1 < len(cells):
-        titles[at + 1] = "language" if reading(cells[at + 1]) else "name"
+    for i, cell in enumerate(cells[at + 1 : at + 3], at + 1):
+        title = "language" if reading(cell) else "name"
+        titles[i] = title if title not in titles else None
     return titles
 
 
-def _row(
-    number: int, cells: Sequence[str], titles: Sequence[str | None], defaults: Defaults, separator: str
-) -> Row:
-    text = separator.join(cells)
-    shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+def _row(record: Record, titles: Sequence[str | None], defaults: Defaults, delimiter: str) -> Row:
+    shown = _shown(record.text or delimiter.join(record.cells))
+    if record.fault:
+        return Row(record.number, shown, refusal=record.fault)
     values: dict[str, str] = {}
-    for title, cell in zip(titles, cells, strict=False):
-        if title and cell.strip() and title not in values:
-            values[title] = _GUARD.sub("", cell.strip())
+    for title, cell in zip(titles, record.cells, strict=False):
+        if title and cell and title not in values and (value := _plain(cell)):
+            values[title] = value
     try:
-        return Row(number, shown, _subscriber(values, defaults))
+        return Row(record.number, shown, _subscriber(values, defaults))
     except ValueError as error:
-        return Row(number, shown, refusal=str(error))
+        return Row(record.number, shown, refusal=str(error))
+
+
+def _shown(text: str) -> str:
+    """The line as a terminal may show it."""
+    text = text[: _SHOWN + 1]
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
+def _plain(cell: str) -> str:
+    """A cell as it was meant: without what keeps a spreadsheet from running it, and without control characters."""
+    cell = cell.strip()
+    if cell.startswith('="') and (match := _FORMULA.fullmatch(cell)):
+        cell = match[1].strip()
+    cell = _GUARD.sub("", cell, count=1) if cell.startswith("'") else cell
+    if cell.isprintable():
+        return cell
+    return "".join(c if c.isprintable() or c == "\n" else " " for c in cell.replace("\r\n", "\n")).strip()
 
 
 def _subscriber(values: dict[str, str], defaults: Defaults) -> Subscriber:
@@ -146,14 +130,7 @@ def _subscriber(values: dict[str, str], defaults: Defaults) -> Subscriber:
         raise ValueError("has no address")
     if "\ufffd" in "".join(values.values()):
         raise ValueError("has a character that cannot be read; save the file as CSV UTF-8")
-    if values.get("state", "active").lower() not in (
-        "active",
-        "subscribed",
-        "enabled",
-        "confirmed",
-        "有效",
-        "已订阅",
-    ):
+    if values.get("state", "active").lower() not in _ACTIVE:
         raise ValueError(f"is not active there ({values['state']})")
     address = addresses.read(values["email"])
     joined = " ".join(filter(None, (values.get("first"), values.get("last"))))
@@ -164,7 +141,7 @@ def _subscriber(values: dict[str, str], defaults: Defaults) -> Subscriber:
         name=name,
         reading=_reading(values.get("language", ""), defaults.reading),
         lists=_lists(values.get("lists", ""), defaults.lists),
-        consent=_consent(values, defaults.consent),
+        consent=_consent(values, defaults),
         source=values.get("source") or defaults.source,
     )
 
@@ -186,24 +163,24 @@ def _lists(text: str, default: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*default, *names)))
 
 
-def _consent(values: dict[str, str], default: Consent) -> Consent:
-    at = default.at
-    if text := values.get("consent_at"):
-        at = _moment(text)
-    consent = Consent(
-        at, values.get("consent_how") or default.how, values.get("consent_text") or default.text
-    )
+def _consent(values: dict[str, str], defaults: Defaults) -> Consent:
+    given = defaults.consent
+    at = _moment(values["consent_at"], defaults.zone) if "consent_at" in values else given.at
+    consent = Consent(at, values.get("consent_how") or given.how, values.get("consent_text") or given.text)
     if not consent.how:
-        raise ValueError("does not say how she agreed to get the newsletter; add --consent-how, or a column")
+        raise ValueError("does not say how she agreed to get the newsletter; fill that in")
     return consent
 
 
-def _moment(text: str) -> datetime:
-    """An instant or a day, as tables write them."""
-    found = clock.instant(re.sub(r"^(\d{4})[/.年](\d{1,2})[/.月](\d{1,2})日?", _iso, text.strip()))
+def _moment(text: str, zone: str) -> datetime:
+    """An instant or a day, as tables write them; in ``zone`` where it names no offset."""
+    try:
+        found = datetime.fromisoformat(_HOUR.sub(r"0\1:", _DAY.sub(_iso, text, count=1)))
+    except ValueError:
+        found = None
     if found is None or not clock.FIRST_YEAR <= found.year <= clock.LAST_YEAR:
-        raise ValueError(f'has the date "{text}"; write it like 2026-10-12 or 2026-10-12 09:00')
-    return found.astimezone(UTC)
+        raise ValueError(f'has the date "{_shown(text)}"; write it like 2026-10-12 or 2026-10-12 09:00')
+    return (found if found.tzinfo else found.replace(tzinfo=clock.zone(zone))).astimezone(UTC)
 
 
 def _iso(match: re.Match[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable
 from typing import TextIO
 
@@ -21,6 +22,7 @@ _WRITTEN = (
     "source",
 )
 MARK = "\ufeff"
+_RUNS = re.compile(r"'*[=+\-@＝＋－＠\t\r]")
 
 
 def write(found: Iterable[Subscriber], file: TextIO) -> int:
@@ -53,5 +55,9 @@ def _cells(one: Subscriber) -> tuple[str, ...]:
 
 
 def safe(cell: str) -> str:
-    """A cell that begins like a formula gets an apostrophe before it, which an import takes away again."""
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@") else cell
+    """A cell that a spreadsheet would run gets an apostrophe before it, which an import takes away again.
+
+    So does one that begins with an apostrophe before such a sign, or else that one would be taken away. The signs
+    are those of https://owasp.org/www-community/attacks/CSV_Injection, wide ones included.
+    """
+    return f"'{cell}" if _RUNS.match(cell) else cell
