@@ -57,7 +57,7 @@ def _text(file: str, office: Path | None, context: dict[str, Any]) -> str:
 
 
 def _facts(house: House) -> dict[str, Any]:
-    nothing = {code: "" for code in Language}
+    nothing = dict.fromkeys(Language, "")
     return {
         "title": nothing,
         "excerpt": nothing,
