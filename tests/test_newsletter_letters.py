@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +16,9 @@ from channels.mailing.settings import SubscribersSettings
 from channels.static_site import StaticSiteAdapter, StaticSiteSettings
 from publisher import demo, intake
 from publisher.announcement import Bilingual, Language, Revision
-from publisher.channel import Capabilities, Links, Variant
+from publisher.channel import Capabilities, Links, Outcome, Receipt, Variant
+from publisher.delivery import Action, Delivery, State
+from publisher.engine.deliverer import canonical_links
 from publisher.errors import TemplateError
 from publisher.proof import Proofs
 from publisher.render import house, links
@@ -24,6 +27,7 @@ from publisher.render.mjml import to_html
 from publisher.render.plaintext import addresses_below, width
 from publisher.render.variant import Edition, render_all
 from publisher.settings import load
+from publisher.store import receipts
 from publisher.subscriber import Reading
 from tests.mailing_letters import MOMENT, content, letter, parsed
 from tests.test_newsletter_templates import body_of, runs
@@ -194,6 +198,34 @@ async def test_pictures__as_the_site_says(bridge, edition: Edition, tmp_path: Pa
     for one, _ in shown:
         assert (tmp_path / one["src"].removeprefix("https://www.example.org/")).is_file()
     assert len({one["src"] for one, _ in shown}) == 2
+
+
+def test_receipt__keeps_where_pictures_are() -> None:
+    """What a channel said of its pictures is stored with its receipt; receipts of before are still read."""
+    receipt = Receipt(Outcome.CONFIRMED, "1", WHERE)
+    written = receipts.to_json(receipt)
+    assert receipts.from_json(written) == receipt
+    old = json.loads(written)
+    del old["links"]["pictures"]
+    read = receipts.from_json(json.dumps(old))
+    assert read and read.links == replace(WHERE, pictures=())
+
+
+@pytest.mark.parametrize("scopes", [("both",), ("zh", "en")])
+def test_canonical__pictures_reach_what_links_to_it(scopes: tuple[str, ...]) -> None:
+    """Of a page in both languages, and of a page a language, the pictures are those of the first that has them."""
+    known = [Links(f"https://x.org/{scope}/", pictures=WHERE.pictures) for scope in scopes]
+    found = canonical_links([delivery(scope, one) for scope, one in zip(scopes, known, strict=True)])
+    assert found and found.pictures == WHERE.pictures
+
+
+def delivery(scope: str, where: Links) -> Delivery:
+    """A page that is out."""
+    receipt = Receipt(Outcome.CONFIRMED, scope, where)
+    return Delivery(
+        1, f"a-{scope}", "2026-0042", 1, "website", scope, True, Action.PUBLISH, State.CONFIRMED, None, None, 1, 0, 1,
+        None, receipt, "",
+    )  # fmt: skip
 
 
 # --- what the officer is told ------------------------------------------------------------------------
