@@ -60,6 +60,25 @@ def asked(double: GhostDouble, method: str, path: str = "") -> int:
 
 
 PUBLISHED = [("2026-0042", "published")]
+
+
+async def test_receipt__says_where_the_pictures_are(double: GhostDouble, adapter: GhostAdapter) -> None:
+    """In the order of the document, from the answer itself, also to one who only looks; none of a post without."""
+    payload = payload_of(adapter, 1, ("red", "blue"))
+    made = await adapter.publish(payload, KEY)
+    assert made.links
+    names = [address.rpartition("/")[2] for address in made.links.pictures]
+    assert names == [upload.name for upload in payload.pictures]
+    looking = connected(double)
+    found = await looking.find(KEY, payload)
+    await looking.close()
+    assert found and found.links == made.links
+    changed = await adapter.update(made, payload_of(adapter, 2, ("blue",)))
+    assert changed.links and changed.links.pictures == made.links.pictures[1:]
+    bare = await adapter.update(made, payload_of(adapter, 3))
+    assert bare.links and bare.links.pictures == ()
+
+
 LOST = (Cut(At.READ), Cut(At.ACTED), Truncated(9), Answer(Response(502)), Answer(Response.html("<h1>x</h1>")))
 BEFORE = [("GET", POSTS), ("POST", IMAGES), ("POST", FILES), ("POST", POSTS)]
 """All that is asked before the request that publishes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import signal
 from collections.abc import Iterator
@@ -13,13 +14,14 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image as Drawing
 from pydantic import ValidationError
 
 from channels.hugo import HugoAdapter, HugoSettings
 from channels.hugo.git import Git
 from channels.hugo.repository import Repository
 from channels.static_site import folder as disk
-from publisher.announcement import Bilingual, Revision
+from publisher.announcement import Bilingual, Image, Revision
 from publisher.channel import (
     DeliveryError,
     Links,
@@ -29,6 +31,7 @@ from publisher.channel import (
     Unavailable,
     Unsupported,
 )
+from publisher.pictures import keep
 from publisher.render import links
 from publisher.render.variant import Edition, render_all
 from publisher.testing import sample
@@ -546,3 +549,29 @@ def test_confirm__only_where_the_site_can_be_looked_at(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="set look to no"):
         website(tmp_path, url="http://www.example.org/")
     assert not website(tmp_path, url="http://www.example.org/", look=False).can_confirm
+
+
+async def test_receipt__says_where_the_pictures_are(clone: Clone) -> None:
+    """Beside the leading language's page, in the order of the document; confirming keeps them."""
+    site = website(clone.folder, git="off")
+    found = {colour: keep(_drawn(colour), "x.png", "x.md") for colour in ("red", "blue")}
+    images = tuple(Image("x.png", Bilingual("图", "Picture"), one.sha256, 0) for one in found.values())
+    (made,) = render_all(
+        replace(sample.revision(), images=images), Edition(sample.KEY, 1, date(2026, 9, 20)), site, None,
+        {one.sha256: one.data for one in found.values()},
+    )  # fmt: skip
+    one = site.prepare(links.fill(made, site.links(sample.KEY)))
+    receipt = await site.publish(one, sample.KEY)
+    assert receipt.links
+    page = receipt.links.both
+    names = [picture.name.replace(".", ".zh.", 1) for picture in made.pictures]
+    assert receipt.links.pictures == tuple(page + name for name in names)
+    assert all((clone.folder / BUNDLE / name).is_file() for name in names)
+    found_again = await site.find(sample.KEY, one)
+    assert found_again and found_again.links == receipt.links
+
+
+def _drawn(colour: str) -> bytes:
+    out = io.BytesIO()
+    Drawing.new("RGB", (240, 160), colour).save(out, "PNG")
+    return out.getvalue()

@@ -116,7 +116,7 @@ def payloads(adapter: WordPressAdapter, number: int = 1, **changed: Any) -> list
         Image(f"{sha}.png", Bilingual(f"图{place}", f"Picture {place}"), sha256=sha, after=0)
         for place, sha in enumerate(found)
     )
-    revision = replace(sample.revision(number), images=images, **changed)
+    revision = replace(sample.revision(number), **{"images": images, **changed})
     variants = render_all(revision, Edition(sample.KEY, number, date(2026, 9, 20)), adapter, None, found)
     return [adapter.prepare(variant) for variant in variants]
 
@@ -157,6 +157,22 @@ class PublishingCases:
             "图0 / Picture 0",
             "图1 / Picture 1",
         ]
+
+    async def test_receipt__says_where_the_pictures_are(self, bed: Bed) -> None:
+        """In the order of the document, whether the post was just made or only found."""
+        adapter = bed.adapter()
+        (payload,) = payloads(adapter)
+        made = await adapter.publish(payload, KEY)
+        assert made.links
+        for address, upload in zip(made.links.pictures, payload.pictures.values(), strict=True):
+            assert address.startswith("http") and upload.stem in address
+        found = await adapter.find(KEY, payload)
+        assert found and found.links == made.links
+        assert (await done(adapter.publish(payload, KEY))).links == made.links
+        (bare,) = payloads(adapter, 2, images=())
+        changed = await adapter.update(made, bare)
+        assert changed.links and changed.links.pictures == ()
+        await adapter.close()
 
     @pytest.mark.parametrize("others", [0, 2, 9])
     async def test_draft__made_late(self, bed: Bed, others: int) -> None:

@@ -60,6 +60,8 @@ def _for_mail(line: str) -> bool:
     meant = (
         "obsolete",
         "xmlns:o",
+        "xmlns:v",
+        "“vertical-align” not allowed",
         "mso-",
         "allowed on the “a” element",
         "“a” is missing required attribute",
