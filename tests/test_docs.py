@@ -92,6 +92,8 @@ def test_env_example__is_made_from_the_code() -> None:
         "CHANGELOG.md",
         "docs/templates.md",
         "docs/deliveries.md",
+        "docs/bounces.md",
+        "docs/serve.md",
         ".env.example",
         *(f"docs/channels/{name}.md" for name in registry.names()),
     ],
@@ -111,6 +113,8 @@ def test_docs__name_only_commands_that_exist(name: str) -> None:
         "README.md",
         "docs/templates.md",
         "docs/deliveries.md",
+        "docs/bounces.md",
+        "docs/serve.md",
         *(f"docs/channels/{name}.md" for name in registry.names()),
     ],
 )
