@@ -47,8 +47,9 @@ def test_demo__twice_everything_is_out(tmp_path: Path) -> None:
         email.message_from_bytes(m.as_bytes(), policy=email.policy.default)
         for m in mailbox.Maildir(results / "Maildir")
     ]
-    assert len(messages) == 2
-    message = next(m for m in messages if f"<{key}-" in m["Message-ID"])
+    assert len(messages) == 6  # two announcements, three readers
+    assert len({m["To"] for m in messages}) == 3
+    message = next(m for m in messages if f"<{key}." in m["Message-ID"] and "zhou@" in m["To"])
     shown = html.unescape(page.read_text(encoding="utf-8"))
     mailed = html.unescape(message.get_body(("html",)).get_content())
     plain = _unspaced(message.get_body(("plain",)).get_content())

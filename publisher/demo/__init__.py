@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -19,18 +20,26 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from publisher import clock, registry, settings
+from publisher import addresses, clock, registry, settings
 from publisher.announcement import Bilingual, Finding, Person, Severity
+from publisher.audience import Audience
 from publisher.channel import Double
 from publisher.delivery import DELIVERED, Delivery, State
 from publisher.desk import Desk
 from publisher.errors import NotAllowedError, PublisherError
+from publisher.readership import reaches
 from publisher.store import Store
+from publisher.subscriber import Consent, Reading, Subscriber
 
 _MARKER = ".publisher-demo"
 _HERE = Path(__file__).parent
 _PATIENCE_SECONDS = 15.0
 _AHEAD = timedelta(seconds=3)
+_READERS = {
+    "林若澜 <lin@readers.example.org>": Reading.ZH,
+    "Grace Turner <turner@readers.example.org>": Reading.EN,
+    "周以宁 Zhou Yining <zhou@readers.example.org>": Reading.BOTH,
+}
 _TITLE_EN = "Hailan Arts Education Delegation Visits Linyu Youth Aesthetic Education Center"
 
 
@@ -100,12 +109,16 @@ def _write_env(folder: Path, reached: Mapping[str, Mapping[str, str]]) -> Path:
         "WEBSITE_ADAPTER": "static_site",
         "WEBSITE_FOLDER": "site",
         "WEBSITE_URL": "https://news.example.org",
-        "NEWSLETTER_ADAPTER": "smtp",
-        "NEWSLETTER_SENDER": "Example Association <news@example.org>",
-        "NEWSLETTER_TO": "members@lists.example.org",
+        "PUBLISHER_URL": "https://news.example.org/newsletter/",
+        "PUBLISHER_SECRET": secrets.token_hex(32),
+        "NEWSLETTER_ADAPTER": "mailing",
+        "NEWSLETTER_SENDER": "示例协会 Example Association <news@example.org>",
+        "NEWSLETTER_BOUNCES": "bounces@example.org",
+        "NEWSLETTER_LIST_ID": "announce.example.org",
         "MASTODON_ADAPTER": "mastodon",
     }
-    values |= {f"NEWSLETTER_{key.upper()}": value for key, value in reached["smtp"].items()}
+    server = {key: value for key, value in reached["smtp"].items() if key in ("HOST", "PORT", "SECURITY")}
+    values |= {f"NEWSLETTER_{key}": value for key, value in server.items()}
     values |= {f"MASTODON_{key.upper()}": value for key, value in reached["mastodon"].items()}
     path = folder / ".env"
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as file:
@@ -116,8 +129,19 @@ def _write_env(folder: Path, reached: Mapping[str, Mapping[str, str]]) -> Path:
 # --- the desk's part ----------------------------------------------------------------------------------------
 
 
+def _subscribe(store: Store, officer: Person) -> None:
+    """Three readers, one of each language and one of both."""
+    audience, consent = Audience(store), Consent(clock.now(), "the demo")
+    for text, reading in _READERS.items():
+        address = addresses.read(text)
+        audience.add(
+            Subscriber(address.sent, address.normal, address.name, reading, consent=consent), officer
+        )
+
+
 def _approve_two(desk: Desk, out: Console) -> list[str]:
     officer, approver = Person("Lin, officer", "demo"), Person("Chen, approver", "demo")
+    _subscribe(desk.store, officer)
     out.rule("[bold]1  An officer brings two documents in", align="left")
     visit, found = desk.add((_HERE / "sample.txt").read_bytes(), "sample.txt", officer)
     out.print(f"[bold]{visit}[/]  sample.txt: a visit, plain text as it was received")
@@ -146,6 +170,8 @@ def _approve_two(desk: Desk, out: Console) -> list[str]:
         variants = desk.preview(key)
         sizes = [f"{v.variant.channel}" + (f" {v.length}/{v.maximum}" if v.length else "") for v in variants]
         out.print(f"{approver.name} seals {key}: {', '.join(sizes)}; seal [dim]{seal.hash[:16]}[/]")
+    for reach in reaches(desk.store, desk.channels, desk.channels):
+        out.print(str(reach))
     return [visit, lecture]
 
 
@@ -242,4 +268,4 @@ def _show(result: Result, doubles: Mapping[str, Double], out: Console) -> None:
 def _where(delivery: Delivery) -> str:
     if delivery.receipt is None:
         return delivery.reason
-    return delivery.receipt.links.both if delivery.receipt.links else delivery.receipt.id
+    return delivery.receipt.links.both if delivery.receipt.links else delivery.reason or delivery.receipt.id
