@@ -333,10 +333,10 @@ class Audience:
         return self._leave(ref, SubscriberState.BOUNCED, Suppression.BOUNCED, "bounce", detail)
 
     def bounced_soft(self, ref: str, *, detail: str, mailing: int = 0) -> Subscriber | None:
-        """Her mailbox could not take a newsletter; several of them, and it is given up.
+        """Her mailbox could not take a newsletter; several in a row, and it is given up.
 
         ``mailing`` is the delivery whose newsletter it was, 0 for unknown: servers report one letter more than once,
-        and it counts once where a report of it is kept already.
+        and it counts once where a report of it is kept already. Where the one before was taken, a new row begins.
         """
         with self.store.write() as tx:
             one = tx.subscribers.by_ref(ref)
@@ -344,6 +344,8 @@ class Audience:
                 return one
             if mailing and tx.subscribers.has_bounced(one.id, mailing):
                 return one
+            if mailing and tx.bounces.is_previous_fine(one.id, mailing):
+                tx.subscribers.change(one.id, self._now(), bounces=0)
             count = tx.subscribers.count_bounce(one.id, self._now())
         return self.bounced_hard(ref, detail=f"{count} newsletters: {detail}") if count >= SOFT_LIMIT else one
 

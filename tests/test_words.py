@@ -661,7 +661,7 @@ _ROOMS = (
     "delivery.py",
     "mailing.py",
     "audience.py",
-    "returns.py",
+    "returns",
     "engine",
     "store",
     "worker.py",

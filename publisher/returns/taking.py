@@ -73,7 +73,7 @@ class Returns:
         if not known:
             subscriber = self._audience.of_ref(named.ref) if named else None
             if subscriber is not None:
-                self._act(report, subscriber, named.mailing if named else 0)
+                self._act(report, subscriber.ref, named.mailing if named else 0)
             self._keep(digest, report, subscriber, named)
         return taken
 
@@ -90,28 +90,19 @@ class Returns:
         read_ = (self._tokens.read(purpose, token) for purpose, token in found if token)
         return next((named for named in read_ if named is not None), None)
 
-    def _act(self, report: Report, subscriber: Subscriber, mailing: int) -> None:
-        ref, detail = subscriber.ref, f"{report.status} {report.said}".strip()
+    def _act(self, report: Report, ref: str, mailing: int) -> None:
+        detail = f"{report.status} {report.said}".strip()
         match report.kind:
             case Kind.HARD:
                 self._audience.bounced_hard(ref, detail=detail)
-            case Kind.SOFT if self._counts(subscriber, mailing):
-                self._audience.bounced_soft(ref, detail=detail)
+            case Kind.SOFT:
+                self._audience.bounced_soft(ref, detail=detail, mailing=mailing)
             case Kind.COMPLAINT:
                 self._audience.complained(ref, detail=detail)
             case Kind.UNSUBSCRIBE:
                 self._audience.unsubscribe(ref, how="mailto", detail=detail)
             case _:
                 pass
-
-    def _counts(self, subscriber: Subscriber, mailing: int) -> bool:
-        """Whether a soft bounce is the first about this mailing; one that follows a good one counts from the start."""
-        with self._store.write() as tx:
-            if tx.bounces.is_soft(subscriber.id, mailing):
-                return False
-            if tx.bounces.has_recovered(subscriber.id, mailing):
-                tx.subscribers.change(subscriber.id, self._now(), bounces=0)
-            return True
 
     def _keep(self, digest: str, report: Report, subscriber: Subscriber | None, named: Named | None) -> None:
         whose = subscriber.id if subscriber else None

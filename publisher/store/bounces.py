@@ -70,32 +70,20 @@ class Bounces:
         query = select(bounces.c.id).where(bounces.c.digest == digest)
         return self._connection.execute(query).first() is not None
 
-    def is_soft(self, subscriber: int, delivery: int) -> bool:
-        """Whether her mailbox is known to have refused this mailing for a while."""
-        mine = (bounces.c.subscriber_id == subscriber, bounces.c.delivery_id == delivery)
-        query = select(bounces.c.id).where(*mine, bounces.c.kind == str(Kind.SOFT))
-        return self._connection.execute(query).first() is not None
-
-    def has_recovered(self, subscriber: int, delivery: int) -> bool:
-        """Whether she has had a letter between her last soft bounce and this mailing, of which none came back."""
-        mine = bounces.c.subscriber_id == subscriber
-        softs = select(func.max(bounces.c.delivery_id)).where(
-            mine, bounces.c.kind == str(Kind.SOFT), bounces.c.delivery_id < delivery
+    def is_previous_fine(self, subscriber: int, delivery: int) -> bool:
+        """Whether the letter she had before that of ``delivery`` was taken, and nothing came back about it."""
+        earlier = select(mailings.c.delivery_id).where(mailings.c.delivery_id < delivery)
+        query = (
+            select(letters.c.delivery_id, letters.c.state)
+            .where(letters.c.subscriber_id == subscriber, letters.c.delivery_id.in_(earlier))
+            .order_by(letters.c.delivery_id.desc())
+            .limit(1)
         )
-        last = self._connection.execute(softs).scalar()
-        if last is None:
+        last = self._connection.execute(query).first()
+        if last is None or last.state != str(LetterState.SENT):
             return False
-        between = select(mailings.c.delivery_id).where(
-            mailings.c.delivery_id > last, mailings.c.delivery_id < delivery
-        )
-        returned = select(bounces.c.delivery_id).where(mine, bounces.c.delivery_id > last)
-        query = select(letters.c.id).where(
-            letters.c.subscriber_id == subscriber,
-            letters.c.delivery_id.in_(between),
-            letters.c.delivery_id.not_in(returned),
-            letters.c.state == str(LetterState.SENT),
-        )
-        return self._connection.execute(query).first() is not None
+        about = (bounces.c.subscriber_id == subscriber, bounces.c.delivery_id == last.delivery_id)
+        return self._connection.execute(select(bounces.c.id).where(*about)).first() is None
 
     def counts(self, delivery: int | None = None) -> Mapping[Kind, int]:
         """How many reports of each kind there are, about one mailing or about all."""
