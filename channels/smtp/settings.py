@@ -1,4 +1,4 @@
-"""The settings of an SMTP channel."""
+"""The settings of channels that send over SMTP: those of all, and those of :class:`~channels.smtp.SmtpAdapter`."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def _listed(value: object) -> object:
     return [item for item in re.split(r"[,，;；、\s]+", value) if item] if isinstance(value, str) else value
 
 
-class SmtpSettings(ChannelSettings):
-    """One mail server, one sender, and the list address or the few recipients that get every newsletter."""
+class ServerSettings(ChannelSettings):
+    """One mail server and one sender: what every channel has that sends mail."""
 
     host: str = Field(description="name of the mail server, such as smtp.example.org")
     port: int | None = Field(
@@ -43,11 +43,6 @@ class SmtpSettings(ChannelSettings):
         SecretStr(""), description="its password, or the authorisation code that some providers give instead"
     )
     sender: str = Field(description="who the newsletter is from: Name <news@example.org>")
-    to: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
-        min_length=1,
-        max_length=20,
-        description="address of the mailing list, or up to 20 recipients, who do not see one another",
-    )
     reply_to: str = Field("", description="where answers go; empty: to the sender")
     timeout: float = Field(60.0, gt=0, le=600, description="how long each step may take, in seconds")
     answer_timeout: float = Field(
@@ -84,18 +79,13 @@ class SmtpSettings(ChannelSettings):
         address.mailbox(value)
         return value
 
-    @field_validator("to")
-    @classmethod
-    def _check_recipients(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(address.checked(item) for item in value))
-
     @field_validator("reply_to")
     @classmethod
     def _check_reply_to(cls, value: str) -> str:
         return address.checked(value) if value else ""
 
     @model_validator(mode="after")
-    def _check_security(self) -> SmtpSettings:
+    def _check_security(self) -> ServerSettings:
         if bool(self.username) != bool(self.password.get_secret_value()):
             raise ValueError("USERNAME and PASSWORD belong together; set both, or neither")
         if self.security is Security.NONE and not address.is_loopback(self.host):
@@ -103,3 +93,18 @@ class SmtpSettings(ChannelSettings):
                 "SECURITY none is only for a mail server on this machine; set it to starttls or tls"
             )
         return self
+
+
+class SmtpSettings(ServerSettings):
+    """The list address or the few recipients that get every newsletter."""
+
+    to: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        min_length=1,
+        max_length=20,
+        description="address of the mailing list, or up to 20 recipients, who do not see one another",
+    )
+
+    @field_validator("to")
+    @classmethod
+    def _check_recipients(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(address.checked(item) for item in value))

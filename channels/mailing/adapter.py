@@ -1,0 +1,61 @@
+"""The adapter: what the core asks of a newsletter to the office's own subscribers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import ClassVar
+
+from channels.mailing import payload as letters_of
+from channels.mailing.payload import MailingPayload
+from channels.mailing.settings import SubscribersSettings
+from publisher.announcement import Language
+from publisher.channel import (
+    TEMPLATES,
+    Capabilities,
+    ChannelSettings,
+    Kind,
+    Letter,
+    MailingAdapter,
+    Record,
+    SignInFailed,
+    Template,
+    Variant,
+)
+from publisher.errors import SettingsError
+
+
+class SubscribersAdapter(MailingAdapter[SubscribersSettings, MailingPayload]):
+    """Sends each subscriber a message of her own. SMTP cannot be asked whether it has a message already."""
+
+    title = "Newsletter to your own subscribers: one message each, over SMTP"
+    kind = Kind.NEWSLETTER
+    Settings: ClassVar[type[ChannelSettings]] = SubscribersSettings
+    templates = TEMPLATES[Kind.NEWSLETTER] + tuple(
+        Template(f"{part.part}_{language}", part.file, languages=(language,))
+        for language in Language
+        for part in TEMPLATES[Kind.NEWSLETTER]
+    )
+    """Every part in both languages, and in each for those who read one only."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Nobody else can read a message, and every message is one subscriber's own."""
+        return Capabilities(pages=False, personal=True)
+
+    async def check(self) -> str:
+        """Signs in and asks whether the sender may write to itself, without a message."""
+        raise NotImplementedError
+
+    def prepare(self, variant: Variant) -> MailingPayload:
+        """All that the letters have in common. Raises :class:`~publisher.channel.Unsupported`."""
+        try:
+            letterhead = self.settings.letterhead
+        except SettingsError as error:
+            raise SignInFailed(str(error)) from error
+        return letters_of.build(variant, letterhead)
+
+    async def mail(
+        self, payload: MailingPayload, letters: AsyncIterator[Sequence[Letter]], record: Record
+    ) -> None:
+        """Sends every letter once, as :meth:`MailingAdapter.mail` promises."""
+        raise NotImplementedError
