@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import ClassVar
 
 from channels.mailing import payload as letters_of
 from channels.mailing.payload import MailingPayload
+from channels.mailing.sender import Sender
 from channels.mailing.settings import SubscribersSettings
+from channels.smtp.conversation import Conversation
 from publisher.announcement import Language
 from publisher.channel import (
     TEMPLATES,
@@ -44,7 +47,13 @@ class SubscribersAdapter(MailingAdapter[SubscribersSettings, MailingPayload]):
 
     async def check(self) -> str:
         """Signs in and asks whether the sender may write to itself, without a message."""
-        raise NotImplementedError
+        sender = self.settings.mailbox.address
+        conversation = Conversation(self.channel, self.settings)
+        try:
+            server = await asyncio.to_thread(conversation.rehearse, sender, sender)
+        finally:
+            conversation.abort()
+        return f"{server} takes mail from {sender}; {_offered(conversation.extensions)}."
 
     def prepare(self, variant: Variant) -> MailingPayload:
         """All that the letters have in common. Raises :class:`~publisher.channel.Unsupported`."""
@@ -58,4 +67,12 @@ class SubscribersAdapter(MailingAdapter[SubscribersSettings, MailingPayload]):
         self, payload: MailingPayload, letters: AsyncIterator[Sequence[Letter]], record: Record
     ) -> None:
         """Sends every letter once, as :meth:`MailingAdapter.mail` promises."""
-        raise NotImplementedError
+        await Sender(self.channel, self.settings, payload, record).run(letters)
+
+
+def _offered(extensions: Mapping[str, str]) -> str:
+    """What the server offers of all that makes a mailing faster or reach more people."""
+    found = [name for name in ("PIPELINING", "SMTPUTF8", "DSN") if name in extensions]
+    size = extensions.get("SIZE", "")
+    limit = f", messages up to {int(size) // 1000:,} kB" if size.isdecimal() and int(size) else ""
+    return f"it offers {', '.join(found) if found else 'no extensions'}{limit}"

@@ -28,7 +28,9 @@ class Reply:
     @property
     def text(self) -> str:
         """The lines as one, printable and shortened to 200 characters."""
-        visible = "".join(c if c.isprintable() else " " for c in " ".join(self.lines))
+        visible = " ".join(self.lines)
+        if not visible.isprintable():
+            visible = "".join(c if c.isprintable() else " " for c in visible)
         return " ".join(visible.split())[:200]
 
     @property

@@ -21,8 +21,11 @@ from publisher.channel import DeliveryError, Rejected, SignInFailed, Throttled, 
 
 _GOODBYE = 5.0
 """Seconds for RSET and QUIT, whose answers change nothing."""
-_TOO_OFTEN = re.compile(r"frequency|too many (?:mails|messages|connections)|rate limit|throttl", re.I)
-"""QQ Mail answers 550 "frequency limited", others 421 or 450, to a sender who only has to wait."""
+_TOO_OFTEN = re.compile(
+    r"frequency|too many (?:mails|messages|connections)|rate limit|throttl|mailbox unavailable or access denied",
+    re.IGNORECASE,
+)
+"""QQ Mail answers 550 "frequency limited", or the last of these to a recipient who got too much; others 421 or 450."""
 SIGN_IN_FIRST = (530, 535, 538)
 """Codes of RFC 4954 that ask for, or refuse, a sign-in, whatever the command was."""
 
