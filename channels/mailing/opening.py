@@ -32,7 +32,11 @@ class Opening:
         self._tell = tell
         self._lock = threading.Lock()
         self._off = False
-        threading.Thread(target=self._run, name=f"mailing {channel} opening", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name=f"mailing {channel} opening", daemon=True)
+
+    def start(self) -> None:
+        """Begins."""
+        self._thread.start()
 
     def call_off(self) -> None:
         """Ends it; nothing is told any more."""

@@ -96,6 +96,7 @@ class Pool:
 
         opening = Opening(self._channel, self._settings, tell)
         self._openings.add(opening)
+        opening.start()
 
     def welcome(self) -> None:
         """Takes in the connections that were opened meanwhile."""

@@ -6,7 +6,9 @@ Source: RFC 5321, 4.2 (replies) and 4.5.3.1 (lengths).
 from __future__ import annotations
 
 import re
+from collections import deque
 from dataclasses import dataclass
+from functools import lru_cache
 
 _LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?")
 _LINES = 100
@@ -52,22 +54,26 @@ class Replies:
 
     def __init__(self) -> None:
         self._buffer = b""
+        self._lines: deque[bytes] = deque()
         self._code = b""
         self._texts: list[str] = []
 
     @property
     def rest(self) -> bool:
         """Whether bytes have come that belong to no reply which was taken."""
-        return bool(self._buffer or self._texts)
+        return bool(self._buffer or self._lines or self._texts)
 
     def feed(self, data: bytes) -> None:
         """Adds what has come in."""
-        self._buffer += data
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        self._lines.extend(lines)
 
     def take(self) -> Reply | None:
         """The next reply, or ``None`` where it is not complete yet."""
-        while b"\n" in self._buffer:
-            line, _, self._buffer = self._buffer.partition(b"\n")
+        while self._lines:
+            line = self._lines.popleft()
+            if not self._texts and (reply := _single(line)):
+                return reply
             if self._ends(line.rstrip(b"\r")):
                 reply = Reply(int(self._code), tuple(self._texts))
                 self._code, self._texts = b"", []
@@ -83,5 +89,16 @@ class Replies:
         if len(self._texts) >= _LINES:
             raise BrokenReply("the answer does not end")
         self._code = match[1]
-        self._texts.append((match[3] or b"").decode("utf-8", "replace"))
+        self._texts.append(_decoded(match))
         return match[2] != b"-"
+
+
+@lru_cache(maxsize=64)
+def _single(line: bytes) -> Reply | None:
+    """A reply of one line; most servers say the same few all day."""
+    match = _LINE.fullmatch(line.rstrip(b"\r"))
+    return Reply(int(match[1]), (_decoded(match),)) if match and match[2] != b"-" else None
+
+
+def _decoded(match: re.Match[bytes]) -> str:
+    return (match[3] or b"").decode("utf-8", "replace")
