@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import socket
 import ssl
 import struct
+import subprocess
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from channels.mailing import SubscribersAdapter, SubscribersSettings
 from channels.mailing.payload import build
@@ -22,6 +27,20 @@ _NUMBER = re.compile(r"\+b-([0-9a-f]{16})|reader\.([0-9]+)@")
 Script = Callable[[str, int], str | None]
 """What is done at a stage (``greeting``, ``EHLO``, ``MAIL``, ``RCPT``, ``DATA``, ``body``, ``dot``, ``RSET``,
 ``QUIT``) for the letter of this number (0: none); ``None`` for what is usual."""
+
+
+def encryption(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A server's side of TLS, with a certificate for localhost that this test trusts."""
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed, so no certificate can be made")
+    path, key = folder / "localhost.pem", folder / "localhost.key"
+    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
+    more = ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(path)]
+    subprocess.run([*make.split(), *more], check=True, capture_output=True)
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path, key)
+    return context
 
 
 class Gone(Exception):
@@ -51,6 +70,8 @@ class Host:
         self.taken: list[tuple[int, bytes]] = []
         """The letters it has taken over, whether or not it could say so."""
         self.lone_dots = self.sessions = self.peak = self.open = 0
+        self.usual: dict[str, str] = {}
+        """Answers to verbs that are not spelt out below."""
         self.watch: Callable[[int], None] = lambda number: None
         self.listening = socket.create_server(("127.0.0.1", 0), backlog=100)
         self.port = self.listening.getsockname()[1]
@@ -64,14 +85,18 @@ class Host:
         with contextlib.suppress(OSError):
             self.listening.shutdown(socket.SHUT_RDWR)
         self.listening.close()
+        self.hang_up()
+        for thread in self.threads:
+            thread.join(5)
+            assert not thread.is_alive()
+
+    def hang_up(self) -> None:
+        """Closes every connection."""
         with self.lock:
             open_ones = list(self.connections)
         for one in open_ones:
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(one, socket.SHUT_RDWR)
-        for thread in self.threads:
-            thread.join(5)
-            assert not thread.is_alive()
 
     def verbs(self) -> list[str]:
         with self.lock:
@@ -133,7 +158,10 @@ class Talk:
             verb = line.split(" ")[0].upper()
             if found := _NUMBER.search(line):
                 self.number = int(found[1], 16) if found[1] else int(found[2])
-            getattr(self, f"do_{verb.lower()}")()
+            if verb in self.host.usual:
+                self.say(self.host.usual[verb])
+            else:
+                getattr(self, f"do_{verb.lower()}")()
 
     def do_ehlo(self) -> None:
         lines = ["test", *self.host.extensions]
@@ -179,7 +207,7 @@ class Talk:
         action = self.host.script("body", number)
         if action == EARLY:
             self.say("452 4.3.1 early")
-            self.flush()
+            self.do(SILENT, "")
         elif action:
             self.do(action, "")
         self.buffer = first + self.buffer

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-import shutil
-import ssl
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from channels.mailing.payload import build
 from publisher.channel import Fate
-from tests.mailing_host import CUT, HALF, PIPELINING, RESET, SILENT, Host, mailed
+from tests.mailing_host import (
+    CUT,
+    EARLY,
+    HALF,
+    PIPELINING,
+    RESET,
+    SILENT,
+    Host,
+    Ledger,
+    adapter,
+    encryption,
+    groups,
+    mailed,
+    settled,
+)
+from tests.mailing_letters import letter, letterhead, variant
 
 Start = Callable[..., Host]
 
@@ -29,26 +42,6 @@ def start() -> Iterator[Start]:
     yield started
     for host in hosts:
         host.stop()
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for localhost that nobody has signed, made for this run."""
-    if not shutil.which("openssl"):
-        pytest.skip("openssl is not installed, so no certificate can be made")
-    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
-    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
-    command = [
-        *make.split(),
-        "-addext",
-        "subjectAltName=DNS:localhost",
-        "-keyout",
-        f"{path}.key",
-        "-out",
-        str(path),
-    ]
-    subprocess.run(command, check=True, capture_output=True)
-    return path
 
 
 WAYS = {
@@ -72,12 +65,10 @@ async def test_mail__all_sent(start: Start, way: str, count: int) -> None:
 
 @pytest.mark.parametrize("way", ["pipelined", "one by one"])
 async def test_mail__over_tls(
-    start: Start, certificate: Path, monkeypatch: pytest.MonkeyPatch, way: str
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     """An encrypted connection carries the same, large letters too."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, f"{certificate}.key")
+    context = encryption(tmp_path, monkeypatch)
     host = start(tls=context, **WAYS[way])
     ledger = await mailed(host, 40, host="localhost", security="tls", connections=3)
     assert len(ledger.of(Fate.SENT)) == 40
@@ -139,3 +130,69 @@ async def test_mail__one_meets_a_fault(
     ]
     assert len(ledger.of(Fate.SENT)) == (4 if behind else 5)
     assert host.sessions == (1 if goes_on else 2)
+
+
+async def test_mail__answered_too_early(start: Start) -> None:
+    """A refusal before the end of a message stands, and its final dot never leaves; a 250 would mean nothing."""
+    payload = build(variant(text="河流与城市" * 1_000_000), letterhead())
+    host = start({("body", 1): EARLY}, extensions=("PIPELINING",))
+    ledger, people = Ledger(), [letter(1), letter(2)]
+    await adapter(host).mail(payload, groups(people), ledger)
+    settled(host, ledger, people)
+    assert ledger.fates == {1: Fate.DEFERRED, 2: Fate.UNSENT}
+    assert ledger.answers[1] == "452 4.3.1 early" and ledger.begun == [1]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("data", ["354 go ahead", "503 no"])
+async def test_mail__invited_without_a_recipient(start: Start, way: str, data: str) -> None:
+    """A server that asks for a message although nobody was accepted gets a lone dot, and the next letter goes out."""
+    host = start({("RCPT", 2): "450 4.2.1 later", ("DATA", 2): data}, **WAYS[way])
+    ledger = await mailed(host, 4)
+    assert ledger.of(Fate.SENT) == [1, 3, 4] and ledger.of(Fate.DEFERRED) == [2]
+    assert host.lone_dots == (data[0] == "3" and way != "one by one")
+    assert host.verbs().count("RSET") == 1
+    assert host.sessions == 1
+
+
+async def test_mail__withdrawn(start: Start) -> None:
+    """Nothing leaves of a letter that must not begin: the connection is closed, and others go on over another."""
+    host = start()
+    ledger = await mailed(host, 6, Ledger(refuse={2, 3}))
+    assert ledger.of(Fate.UNSENT) == [2, 3] and ledger.of(Fate.SENT) == [1, 4, 5, 6]
+    assert host.lone_dots == 0
+
+
+@pytest.mark.parametrize("offered", [("SMTPUTF8", "8BITMIME", "PIPELINING"), ("8BITMIME", "PIPELINING")])
+async def test_mail__address_in_unicode(start: Start, offered: tuple[str, ...]) -> None:
+    """An address that is not ASCII before its @ is sent as it is where the server can, else refused and explained."""
+    host = start(extensions=offered)
+    chinese = letter(2, address="读者@example.com")
+    ledger = await mailed(host, [letter(1), chinese, letter(3)])
+    assert ledger.of(Fate.SENT) == ([1, 2, 3] if "SMTPUTF8" in offered else [1, 3])
+    if "SMTPUTF8" in offered:
+        (mail,) = (command for command in host.commands if "SMTPUTF8" in command)
+        assert mail.endswith(" BODY=8BITMIME SMTPUTF8")
+        assert "RCPT TO:<读者@example.com>" in host.commands
+    else:
+        assert "SMTPUTF8" in ledger.answers[2] and ledger.fates[2] is Fate.REFUSED
+
+
+async def test_mail__extensions(start: Start) -> None:
+    """Size, the kind of report and the letter's own mark are said where the server takes them."""
+    host = start(extensions=("PIPELINING", "SIZE", "DSN"))
+    await mailed(host, [letter(1, address="a+b=c@example.com")])
+    size = len(host.taken[0][1])
+    token = letter(1).bounce
+    assert host.commands[1:3] == [
+        f"MAIL FROM:<bounces+b-{token}@news.example.org> SIZE={size} RET=HDRS ENVID={token}",
+        "RCPT TO:<a+b=c@example.com> NOTIFY=FAILURE ORCPT=rfc822;a+2Bb+3Dc@example.com",
+    ]
+
+
+async def test_mail__letter_that_cannot_be_composed(start: Start) -> None:
+    """A letter whose address no message can carry is refused, and nothing of it is said to the server."""
+    host = start()
+    ledger = await mailed(host, [letter(1), letter(2, address="a>\r\nRCPT TO:<b@example.com"), letter(3)])
+    assert ledger.of(Fate.REFUSED) == [2] and ledger.of(Fate.SENT) == [1, 3]
+    assert host.verbs().count("RCPT") == 2
