@@ -29,7 +29,7 @@ class Line:
 
     def __init__(self, connection: socket.socket, dialogue: Dialogue, patience: Patience, now: float) -> None:
         self._socket, self.dialogue, self._patience = connection, dialogue, patience
-        self._pending = b""
+        self._pending, self._at = b"", 0
         self._written = 0
         self.deadline = now + patience.idle
         """When it is given up, or closed where it is idle."""
@@ -102,19 +102,22 @@ class Line:
 
     def _flush(self) -> None:
         if self.dialogue.out:
-            self._pending = b"".join((self._pending, *self.dialogue.out))
+            self._pending = b"".join((self._pending[self._at :], *self.dialogue.out))
+            self._at = 0
             self.dialogue.out.clear()
         if not self._pending:
             return
         try:
-            sent = self._socket.send(self._pending)
+            sent = self._socket.send(memoryview(self._pending)[self._at :] if self._at else self._pending)
         except _WAIT:
             return
         except OSError as error:
             self._last_words(error)
             return
         self._written += sent
-        self._pending = self._pending[sent:]
+        self._at += sent
+        if self._at == len(self._pending):
+            self._pending, self._at = b"", 0
 
     def _last_words(self, error: OSError) -> None:
         """Reads what the server said before it closed the connection: it may have taken the last message."""
