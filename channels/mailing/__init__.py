@@ -1,4 +1,4 @@
-"""The newsletter to the office's own subscribers: composed, signed and sent letter by letter."""
+"""The newsletter to an office's own subscribers: one letter each, composed and signed here, sent over SMTP."""
 
 from channels.mailing.adapter import SubscribersAdapter
 from channels.mailing.payload import MailingPayload

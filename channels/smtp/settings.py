@@ -1,10 +1,10 @@
-"""The settings of a channel that speaks SMTP."""
+"""The settings of channels that send over SMTP: those of all, and those of :class:`~channels.smtp.SmtpAdapter`."""
 
 from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
@@ -28,8 +28,8 @@ def _listed(value: object) -> object:
     return [item for item in re.split(r"[,，;；、\s]+", value) if item] if isinstance(value, str) else value
 
 
-class MailServer(ChannelSettings):
-    """One mail server that takes our messages, and who they are from."""
+class ServerSettings(ChannelSettings):
+    """One mail server and one sender: what every channel has that sends mail."""
 
     host: str = Field(description="name of the mail server, such as smtp.example.org")
     port: int | None = Field(
@@ -85,7 +85,7 @@ class MailServer(ChannelSettings):
         return address.checked(value) if value else ""
 
     @model_validator(mode="after")
-    def _check_security(self) -> Self:
+    def _check_security(self) -> ServerSettings:
         if bool(self.username) != bool(self.password.get_secret_value()):
             raise ValueError("USERNAME and PASSWORD belong together; set both, or neither")
         if self.security is Security.NONE and not address.is_loopback(self.host):
@@ -95,8 +95,8 @@ class MailServer(ChannelSettings):
         return self
 
 
-class SmtpSettings(MailServer):
-    """A mail server, a sender, and the list address or the few recipients that get every newsletter."""
+class SmtpSettings(ServerSettings):
+    """The list address or the few recipients that get every newsletter."""
 
     to: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
         min_length=1,

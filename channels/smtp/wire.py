@@ -2,7 +2,7 @@
 
 The standard library's client is not used, because its time limit starts anew with every byte, a reply may be of
 any length, and one exception stands for a connection lost before and after the message was sent.
-Source: RFC 5321, 4.2 (replies), 4.5.2 (transparency), 4.5.3.1 (lengths).
+Source: RFC 5321, 4.5.2 (transparency).
 """
 
 from __future__ import annotations
@@ -12,43 +12,10 @@ import re
 import socket
 import ssl
 import time
-from dataclasses import dataclass
 
-_REPLY_LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?")
-_LINES = 100
+from channels.smtp.reply import BrokenReply, Replies, Reply
+
 _OCTETS = 4096
-"""How much a reply may hold: far more than any server says, and an end to one that never stops."""
-
-
-class BrokenReply(ConnectionError):
-    """The server said something that is no SMTP reply."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A server's answer: its code, and its lines as they came."""
-
-    code: int
-    lines: tuple[str, ...] = ("",)
-
-    @property
-    def text(self) -> str:
-        """The lines as one, printable and shortened to 200 characters."""
-        visible = "".join(c if c.isprintable() else " " for c in " ".join(self.lines))
-        return " ".join(visible.split())[:200]
-
-    @property
-    def is_temporary(self) -> bool:
-        """A 4yz reply: the same may succeed later."""
-        return 400 <= self.code < 500
-
-    @property
-    def is_permanent(self) -> bool:
-        """A 5yz reply: the same will fail again."""
-        return 500 <= self.code < 600
-
-    def __str__(self) -> str:
-        return f"{self.code} {self.text}".strip()
 
 
 class Wire:
@@ -57,7 +24,7 @@ class Wire:
     def __init__(self, host: str, port: int, timeout: float) -> None:
         self._host, self._timeout = host, timeout
         self._socket = socket.create_connection((host, port), timeout)
-        self._buffer = b""
+        self._replies = Replies()
         self.usable = True
         """Whether another command makes sense."""
 
@@ -100,27 +67,12 @@ class Wire:
 
     def expect_silence(self) -> None:
         """Refuses to go on where the server has said more than it was asked: it would be taken for the next reply."""
-        if self._buffer:
+        if self._replies.rest:
             self.usable = False
             raise BrokenReply("the server spoke out of turn")
 
     def _reply(self, deadline: float) -> Reply:
-        texts: list[str] = []
-        code = b""
-        for _ in range(_LINES):
-            match = _REPLY_LINE.fullmatch(self._line(deadline))
-            if not match or (code and match[1] != code):
-                raise BrokenReply("the answer is no SMTP reply")
-            code = match[1]
-            texts.append((match[3] or b"").decode("utf-8", "replace"))
-            if match[2] != b"-":
-                return Reply(int(code), tuple(texts))
-        raise BrokenReply("the answer does not end")
-
-    def _line(self, deadline: float) -> bytes:
-        while b"\n" not in self._buffer:
-            if len(self._buffer) > _OCTETS:
-                raise BrokenReply("a line of the answer does not end")
+        while (reply := self._replies.take()) is None:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 raise TimeoutError("timed out")
@@ -128,13 +80,17 @@ class Wire:
             received = self._socket.recv(_OCTETS)
             if not received:
                 raise ConnectionResetError("the server closed the connection")
-            self._buffer += received
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        return line.rstrip(b"\r")
+            self._replies.feed(received)
+        return reply
 
-    def handed_over(self) -> socket.socket:
-        """The socket, for a caller that goes on with it by itself; nothing may be waiting in it."""
+    def detach(self) -> socket.socket:
+        """The socket, non-blocking, for whoever goes on with the session; this wire is used up.
+
+        Raises :class:`OSError` where the server has said more than it was asked.
+        """
+        self.expect_silence()
         self.usable = False
+        self._socket.setblocking(False)
         return self._socket
 
     def abort(self) -> None:
