@@ -137,7 +137,9 @@ async def test_mail__answered_too_early(start: Start) -> None:
     """A refusal before the end of a message stands, and its final dot never leaves; a 250 would mean nothing."""
     payload = build(variant(text="河流与城市" * 400_000), letterhead())
     host = start({("body", 1): EARLY}, extensions=("PIPELINING",))
-    host.listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)  # so that it cannot leave as a whole
+    host.listening.setsockopt(
+        socket.SOL_SOCKET, socket.SO_RCVBUF, 65536
+    )  # so that it cannot leave as a whole
     ledger, people = Ledger(), [letter(1), letter(2)]
     await adapter(host).mail(payload, groups(people), ledger)
     settled(host, ledger, people)
