@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from channels.mailing import keys
 from channels.mailing import payload as letters_of
+from channels.mailing.letterhead import Letterhead
 from channels.mailing.payload import MailingPayload
 from channels.mailing.sender import Sender
 from channels.mailing.settings import SubscribersSettings
@@ -41,14 +42,16 @@ class SubscribersAdapter(MailingAdapter[SubscribersSettings, MailingPayload]):
         return Capabilities(pages=False, personal=True)
 
     async def check(self) -> str:
-        """Signs in and asks whether the sender may write to itself, without a message."""
-        sender = self.settings.mailbox.address
-        conversation = Conversation(self.channel, self.settings)
+        """Signs in and asks whether a letter to the sender itself would be taken, without one."""
+        letterhead, sender = self._letterhead, self.settings.mailbox.address
+        return_path = letterhead.tagged("b-check") if letterhead.bounces else sender
+        conversation = Conversation(self.channel, self.settings, "SENDER")
         try:
-            server = await asyncio.to_thread(conversation.rehearse, sender, sender)
+            server = await asyncio.to_thread(conversation.rehearse, return_path, sender)
         finally:
             conversation.abort()
-        return f"{server} takes mail from {sender}; {_offered(conversation.extensions)}."
+        signed = "letters are signed here" if letterhead.signers else "the server has to sign letters"
+        return f"{server} takes mail from {sender}; {_offered(conversation.extensions)}; {signed}."
 
     async def advise(self) -> Sequence[Advice]:
         """What the DNS says of our domains, with the records to publish."""
@@ -70,15 +73,19 @@ class SubscribersAdapter(MailingAdapter[SubscribersSettings, MailingPayload]):
 
     def prepare(self, variant: Variant) -> MailingPayload:
         """All that the letters have in common. Raises :class:`~publisher.channel.Unsupported`."""
+        return letters_of.build(variant, self._letterhead)
+
+    @property
+    def _letterhead(self) -> Letterhead:
         try:
             letterhead = self.settings.letterhead
-        except SettingsError as error:
+        except SettingsError as error:  # a key that was there when the settings were read
             raise SignInFailed(str(error)) from error
-        if letterhead.list_id and not letterhead.list_name:
-            name = load_house(self.office).name
-            named = " · ".join(filter(None, (name[code] for code in self.settings.languages)))
-            letterhead = replace(letterhead, list_name=named)
-        return letters_of.build(variant, letterhead)
+        if not letterhead.list_id or letterhead.list_name:
+            return letterhead
+        name = load_house(self.office).name
+        named = " · ".join(filter(None, (name[code] for code in self.settings.languages)))
+        return replace(letterhead, list_name=named)
 
     async def mail(
         self, payload: MailingPayload, letters: AsyncIterator[Sequence[Letter]], record: Record

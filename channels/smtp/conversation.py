@@ -19,9 +19,10 @@ from publisher.channel import DeliveryError, OutcomeUnknown, Rejected, SignInFai
 class Conversation:
     """One session of channel ``channel``; used once, in one thread. :meth:`abort` may come from another."""
 
-    def __init__(self, channel: str, settings: ServerSettings) -> None:
+    def __init__(self, channel: str, settings: ServerSettings, recipients: str = "TO") -> None:
+        """``recipients`` is the setting that names them, for errors."""
         self._settings = settings
-        self._session = Session(channel, settings)
+        self._session = Session(channel, settings, recipients)
         self._accepted = False
 
     def submit(self, sender: str, recipients: tuple[str, ...], message: bytes) -> Reply:

@@ -47,15 +47,16 @@ class Steps(Enum):
     ENCRYPTION = Step("STARTTLS", SignInFailed, "check PORT and SECURITY")
     SIGN_IN = Step("the user name or password", SignInFailed, "check USERNAME and PASSWORD")
     SENDER = Step("the sender", Rejected, "check SENDER")
-    RECIPIENT = Step("the recipient", Rejected, "check TO; nothing was sent to anybody")
+    RECIPIENT = Step("the recipient", Rejected, "check {recipients}; nothing was sent to anybody")
     MESSAGE = Step("the message", Rejected, "see its answer")
 
 
 class Session:
     """One session of channel ``channel``; used once, in one thread. :meth:`abort` may come from another."""
 
-    def __init__(self, channel: str, settings: ServerSettings) -> None:
-        self._channel, self._settings = channel, settings
+    def __init__(self, channel: str, settings: ServerSettings, recipients: str = "TO") -> None:
+        """``recipients`` is the setting that names them."""
+        self._channel, self._settings, self._recipients = channel, settings, recipients
         self.server = f"{settings.host}:{settings.effective_port}"
         self._wire: Wire | None = None
         self._extensions: dict[str, str] = {}
@@ -187,7 +188,8 @@ class Session:
             return Throttled(f"{self.server} asks {self._channel} to wait ({said}).")
         if meaning is Unavailable:
             return Unavailable(f"{self.server} does not accept {step.value.what}{about} now ({said}).")
-        advice = Steps.SIGN_IN.value.advice if reply.code in SIGN_IN_FIRST else step.value.advice
+        advised = Steps.SIGN_IN if reply.code in SIGN_IN_FIRST else step
+        advice = advised.value.advice.format(recipients=self._recipients)
         return meaning(
             f"{self.server} refuses {step.value.what}{about} ({said}); {advice} ({self._channel})."
         )
