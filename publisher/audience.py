@@ -37,6 +37,10 @@ _WHY = {
     Suppression.REMOVED: "was removed on request; only she herself can come back, by the page for subscribing",
 }
 
+_WEAKER = {
+    (SubscriberState.COMPLAINED, SubscriberState.UNSUBSCRIBED),
+    (SubscriberState.COMPLAINED, SubscriberState.BOUNCED),
+}
 _PENDING = "has been asked by mail to confirm and has not yet; she gets nothing until she does"
 
 _EVENTS = {
@@ -361,11 +365,14 @@ class Audience:
     def _settled(
         self, ref: str, state: SubscriberState | None, event: str, how: str, detail: str, work: Any
     ) -> Subscriber | None:
-        """Does ``work`` unless she is in ``state`` already, and logs who or what did it."""
+        """Does ``work`` and logs who or what did it, unless she is in ``state`` already, or in a stronger one.
+
+        A complaint is the strongest: a click or a bounce after it does not make it weaker.
+        """
         now = self._now()
         with self.store.write() as tx:
             one = tx.subscribers.by_ref(ref)
-            if one is None or one.state is state:
+            if one is None or one.state is state or (one.state, state) in _WEAKER:
                 return one
             work(tx, one, now)
             said = _scrubbed(detail, one)

@@ -22,6 +22,7 @@ _GUARD = re.compile(r"'(?='*[=+\-@＝＋－＠\t\r])")
 """What an export puts before a cell that a spreadsheet would run."""
 _FORMULA = re.compile(r'="([^"]*)"')
 """How some programs keep Excel from reading a text as a number."""
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 _DAY = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?")
 _HOUR = re.compile(r"(?<=[ T])(\d):")
 
@@ -122,7 +123,7 @@ def _plain(cell: str) -> str:
     cell = _GUARD.sub("", cell, count=1) if cell.startswith("'") else cell
     if cell.isprintable():
         return cell
-    return "".join(c if c.isprintable() or c == "\n" else " " for c in cell.replace("\r\n", "\n")).strip()
+    return _CONTROL.sub(" ", cell.replace("\r\n", "\n")).strip()
 
 
 def _subscriber(values: dict[str, str], defaults: Defaults) -> Subscriber:
