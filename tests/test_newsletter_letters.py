@@ -15,7 +15,7 @@ from channels.mailing.adapter import SubscribersAdapter
 from channels.mailing.settings import SubscribersSettings
 from channels.static_site import StaticSiteAdapter, StaticSiteSettings
 from publisher import demo, intake
-from publisher.announcement import Bilingual, Language, Revision
+from publisher.announcement import Bilingual, Language, Markup, Passage, Revision
 from publisher.channel import Capabilities, Links, Outcome, Receipt, Variant
 from publisher.delivery import Action, Delivery, State
 from publisher.engine.deliverer import canonical_links
@@ -338,6 +338,36 @@ def test_mjml__of_an_office(visit: Revision, edition: Edition, tmp_path: Path) -
     own.write_text("<mjml>")
     with pytest.raises(TemplateError, match=r"newsletter/message\.mjml"):
         render_all(visit, edition, adapter(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "nasty",
+    [
+        "\x0b",
+        "\x00",
+        "\ufffe",
+        "]]>",
+        "<![CDATA[",
+        "<!--",
+        "-->",
+        "</mj-text>",
+        "<br>",
+        "&#11;",
+        "&nbsp;",
+        "<?x",
+        "%>",
+    ],
+)
+def test_mjml__what_an_author_may_write(visit: Revision, edition: Edition, nasty: str) -> None:
+    """Nothing in a text is taken for MJML, and no character in it makes the message unreadable."""
+    last = Passage("终结句", "The last sentence")
+    texts = (Passage(f"甲{nasty}乙", f"A{nasty}B"), last)
+    for markup in Markup:
+        changed = replace(visit, title=Bilingual(f"题{nasty}", f"T{nasty}"), passages=texts, markup=markup)
+        (made,) = render_all(changed, edition, adapter())
+        for part in ("html", "html_zh", "html_en"):
+            said = [run for run, _, _ in runs(body_of(made.text(part)))]
+            assert last.zh in said or last.en in said
 
 
 # --- links in plain text -----------------------------------------------------------------------------

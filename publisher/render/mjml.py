@@ -17,6 +17,8 @@ ENDING = ".mjml"
 
 _STYLE = re.compile(r"<style(?= type=\"text/css\">| media=)")
 """A style sheet of MJML's own; a template writes its own ones without a type, in mj-raw."""
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""What XML cannot carry, and no mail program shows."""
 _UNKNOWN = re.compile(r"<(mj-[a-z-]+)")
 
 
@@ -34,7 +36,7 @@ def to_html(text: str, name: str) -> str:
     the file.
     """
     try:
-        page: str = mrml.to_html(text, *_options()).content
+        page: str = mrml.to_html(_UNPRINTABLE.sub("", text), *_options()).content
     except Exception as error:  # it raises OSError for what cannot be read, and panics for little else
         raise TemplateError(f"The template {name} is no MJML: {error}; check its elements.") from None
     if unknown := _UNKNOWN.search(page):
