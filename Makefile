@@ -32,6 +32,12 @@ docs: $(VENV)/.ready-dev
 bench: $(VENV)/.ready-dev
 	@$(BIN)/python -m benchmarks
 
+# A newsletter to 100,000 subscribers beside smtp-source and nodemailer; needs Postfix and npm, and ten minutes.
+bench-newsletter: $(VENV)/.ready-dev
+	@$(BIN)/python -m benchmarks.newsletter $(if $(SUBSCRIBERS),--subscribers $(SUBSCRIBERS))
+
+.PHONY: bench-newsletter
+
 wheel: $(VENV)/.ready-dev
 	@$(BIN)/python -m hatchling build -t wheel
 

@@ -18,12 +18,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from pydantic import SecretStr
 
 from channels.mailing import MailingPayload, SubscribersAdapter, SubscribersSettings, keys
 from channels.mailing.dkim import Signer
@@ -31,9 +34,20 @@ from channels.mailing.keys import Algorithm
 from channels.mailing.letterhead import Letterhead
 from channels.mailing.payload import build
 from channels.smtp.address import mailbox
-from publisher.announcement import Language
-from publisher.channel import Fate, Kind, Letter, MediaType, Part, Record, Variant
+from channels.static_site import StaticSiteAdapter, StaticSiteSettings
+from publisher import clock
+from publisher.announcement import Language, Person
+from publisher.channel import Kind, MediaType, Part, Variant
+from publisher.delivery import Delivery
+from publisher.desk import Desk
+from publisher.engine.letters import Office
+from publisher.engine.mailer import Mailer
+from publisher.engine.writer import Writer
 from publisher.render.links import READER, UNSUBSCRIBE
+from publisher.settings import OfficeSettings, Settings
+from publisher.store import Store
+from publisher.subscriber import Reading, Subscriber
+from publisher.tokens import Tokens
 
 WHOLE, CONNECTIONS = 100_000, 10
 _ROUNDS = 3
@@ -42,6 +56,7 @@ _SIZE = 15_000
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 _ZH = "本会将于10月12日举办公开讲座，主讲人谈河流与城市，座位有限，敬请提前报名。"
 _EN = "The Association holds a public lecture on 12 October, on cities and their rivers; seats are few."
+_DOCUMENT = "---\ntitle: {zh: 城市与河流, en: Cities and Rivers}\n---\n" + f"{_ZH}\n\n{_EN}\n"
 _SUBJECT = "公开讲座：城市与河流 | Public Lecture: Cities and Rivers"
 
 
@@ -67,39 +82,6 @@ def variant() -> Variant:
         for name, text in known.items()
     }
     return Variant("newsletter", Kind.NEWSLETTER, "2026-0042", 1, tuple(Language), parts)
-
-
-def letter(number: int) -> Letter:
-    """The letter to subscriber ``number``, with tokens as long as true ones."""
-    ref = f"{number:016x}"
-    token = f"{ref}-1f-0123456789abcdef0123"
-    link = f"https://news.example.org/u/{token}"
-    scope = ("zh", "en", "both")[number % 3]
-    return Letter(number, f"reader.{number}@example.com", "周以宁", scope, ref, link, token, token)
-
-
-async def subscribers(count: int) -> AsyncIterator[Sequence[Letter]]:
-    """Letters 1 to ``count``, made as they are asked for."""
-    for first in range(1, count + 1, _GROUP):
-        yield [letter(number) for number in range(first, min(first + _GROUP, count + 1))]
-
-
-class Journal:
-    """A record that writes every line to a file before anything goes on."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_APPEND, 0o600)
-        self.sent = 0
-
-    def begin(self, number: int) -> bool:
-        """Written down before the letter leaves."""
-        os.write(self._file, b"begun %d\n" % number)
-        return True
-
-    def end(self, number: int, fate: Fate, answer: str) -> None:
-        """Written down, and counted where it was sent."""
-        os.write(self._file, f"{number} {fate} {answer}\n".encode())
-        self.sent += fate is Fate.SENT
 
 
 # --- the clients -----------------------------------------------------------------------------------------------
@@ -142,24 +124,63 @@ def settings(port: int, connections: int = CONNECTIONS) -> SubscribersSettings:
     return SubscribersSettings(**known, connections=connections, messages_per_connection=1_000_000)
 
 
-async def mail(
-    what: MailingPayload, how: SubscribersSettings, letters: AsyncIterator[Sequence[Letter]], record: Record
-) -> None:
-    """One mailing, as the core asks for it; whoever measures another ledger brings its letters and its record."""
-    await SubscribersAdapter("newsletter", how).mail(what, letters, record)
-
-
 def _client(port: int, count: int, algorithms: Sequence[str]) -> Result:
-    """Our side of a run, in this process."""
-    what = payload(algorithms)
-    with tempfile.TemporaryDirectory() as folder:
-        journal = Journal(Path(folder) / "journal")
+    """Our side of a run, in this process: what a worker does for a delivery, ledger and journal included."""
+    with tempfile.TemporaryDirectory() as folder, closing(Store.open(Path(folder))) as store:
+        adapter = SubscribersAdapter("newsletter", settings(port))
+        _fill(store, count)
+        delivery = _claimed(store, adapter)
+        writer = Writer(store)
+        office = Office(
+            Path(folder) / "mailings", "https://news.example.org/", Tokens([SecretStr("5ec7" * 16)])
+        )
+        mailer = Mailer(store, writer, office, _patiently, lease=timedelta(seconds=5))
+        what = payload(algorithms)
         begun, used = time.perf_counter(), _used()
-        asyncio.run(mail(what, settings(port), subscribers(count), journal))
+        move, _ = asyncio.run(mailer.run(delivery, adapter, what))
         seconds, spent = time.perf_counter() - begun, _used() - used
-    assert journal.sent == count, f"{journal.sent} of {count} letters were sent"
+        writer.close()
+    assert move.reason == f"{count:,} sent", move.reason
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return Result(count / seconds, spent / count * 1e6, peak)
+
+
+async def _patiently(work: Callable[[], Awaitable[Any]], keys: list[str]) -> Any:
+    return await work()
+
+
+def _fill(store: Store, count: int) -> None:
+    """So many active subscribers, a third of each language."""
+    readings, group = tuple(Reading), 10_000
+    for first in range(1, count + 1, group):
+        addresses = [f"reader.{number}@example.com" for number in range(first, min(first + group, count + 1))]
+        rows = [
+            Subscriber(address, address, "周以宁", readings[at % 3]) for at, address in enumerate(addresses)
+        ]
+        with store.write() as tx:
+            for at in range(0, len(rows), _GROUP):
+                tx.subscribers.add(rows[at : at + _GROUP], clock.now())
+
+
+def _claimed(store: Store, adapter: SubscribersAdapter) -> Delivery:
+    """The delivery of an approved newsletter, claimed as a worker claims it."""
+    site = StaticSiteAdapter(
+        "site", StaticSiteSettings.model_validate({"folder": Path("site"), "url": "https://example.org/"})
+    )
+    channels = {"site": site, "newsletter": adapter}
+    desk = Desk(Settings(OfficeSettings(), {}, Path(".env")), store, channels)
+    officer, approver = Person("Lin", ""), Person("Chen", "")
+    key, _ = desk.add(_DOCUMENT.encode(), "river.md", officer)
+    desk.submit(key, officer)
+    desk.approve(key, approver)
+    with store.write() as tx:
+        filed, now = tx.announcements.get(key), clock.now()
+        seal = tx.seals.of(filed.revision_id)
+        assert seal is not None
+        (number, sealed) = next(one for one in tx.seals.variants(seal.id) if one[1].channel == "newsletter")
+        tx.deliveries.plan(sealed, number, "newsletter", canonical=False, due_at=now, not_after=None)
+        (delivery,) = tx.deliveries.claim("benchmark", clock.now(), timedelta(seconds=5), 1)
+    return delivery
 
 
 def _used() -> float:
@@ -290,7 +311,8 @@ def measure(whole: int, rounds: int) -> Iterator[tuple[str, Result]]:
             for what, run in runs.items():
                 found.setdefault(what, []).append(run())
                 yield what, found[what][-1]
-        yield f"unsigned, all {whole:,}", ours(port, whole)
+        for count in (whole // 100, whole):
+            yield f"unsigned, {count:,} subscribers", ours(port, count)
     for what, beside, goal in (
         ("unsigned", "smtp-source", 0.6),
         ("unsigned", "nodemailer, unsigned", 8.0),
