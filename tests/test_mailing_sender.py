@@ -167,6 +167,13 @@ async def test_mail__withdrawn(start: Start) -> None:
     assert host.lone_dots == 0
 
 
+async def test_mail__all_withdrawn(start: Start) -> None:
+    """A mailing none of whose letters may begin any more does not open a connection for each of them."""
+    host = start()
+    ledger = await mailed(host, 200, Ledger(refuse=range(1, 201)))
+    assert len(ledger.of(Fate.UNSENT)) == 200 and host.sessions <= 11
+
+
 @pytest.mark.parametrize("offered", [("SMTPUTF8", "8BITMIME", "PIPELINING"), ("8BITMIME", "PIPELINING")])
 async def test_mail__address_in_unicode(start: Start, offered: tuple[str, ...]) -> None:
     """An address that is not ASCII before its @ is sent as it is where the server can, else refused and explained."""

@@ -29,6 +29,8 @@ class Line:
 
     def __init__(self, connection: socket.socket, dialogue: Dialogue, patience: Patience, now: float) -> None:
         self._socket, self.dialogue, self._patience = connection, dialogue, patience
+        # Else the end of each group would wait until the server has acknowledged its beginning.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._pending, self._at = b"", 0
         self._written = 0
         self.deadline = now + patience.idle

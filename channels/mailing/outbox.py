@@ -18,6 +18,8 @@ from publisher.channel import Fate, Letter, Record, Rejected
 _AHEAD = 16
 """Signed letters made ahead of the connections, beside two for each of these."""
 _STOPPED = "the mailing was stopped"
+_WITHDRAWN = 10
+"""Letters in a row that may not begin any more, after which none is tried: each costs a connection."""
 
 
 class Outbox:
@@ -41,6 +43,7 @@ class Outbox:
         slow = any(signer.algorithm == "rsa-sha256" for signer in payload.letterhead.signers)
         self._workshop = Workshop(self._composed, wake) if slow else None
         self._ahead = _AHEAD + 2 * settings.connections
+        self._withdrawn = 0
         self.error: BaseException | None = None
         self.stopped = False
         """Whether nothing may begin any more."""
@@ -133,10 +136,14 @@ class Outbox:
         if self.stopped:
             return False
         try:
-            return self._record.begin(task.letter.number)
+            begun = self._record.begin(task.letter.number)
         except BaseException as error:  # what cannot be written down is not begun
             self.fail(error)
             return False
+        self._withdrawn = 0 if begun else self._withdrawn + 1
+        if self._withdrawn >= _WITHDRAWN:
+            self.stopped = True
+        return begun
 
     # --- what came of them -----------------------------------------------------------------------------
 

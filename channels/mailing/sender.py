@@ -60,6 +60,8 @@ class Sender:
 
     async def _called_off(self, feeding: asyncio.Future[None], done: asyncio.Future[None]) -> None:
         feeding.cancel()
+        self._outbox.stopped = True
+        self._bell.ring()
         try:
             await asyncio.shield(done)
         except asyncio.CancelledError:
