@@ -28,6 +28,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from benchmarks import composing
 from channels.mailing import MailingPayload, SubscribersAdapter, SubscribersSettings, keys
 from channels.mailing.dkim import Signer
 from channels.mailing.keys import Algorithm
@@ -333,6 +334,10 @@ def main() -> None:
         port, count, *algorithms = given.client
         print(json.dumps(asdict(_client(int(port), int(count), algorithms))))
         return
+    print(f"{'what':<92}{'figure':>12}{'reference':>12}{'ratio':>8}", flush=True)
+    for name, figure, reference, ratio in composing.measure():
+        print(f"{name:<92}{figure:>12}{reference:>12}{ratio:>8.2f}", flush=True)
+    print()
     print(f"{'client':<28}{'letters/s':>12}{'CPU µs/letter':>16}{'peak MB':>10}", flush=True)
     for what, one in measure(given.subscribers, given.rounds):
         print(f"{what:<28}{one.rate:>12,.0f}{one.cpu:>16,.0f}{one.memory:>10,.0f}", flush=True)
