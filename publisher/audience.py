@@ -304,15 +304,11 @@ class Audience:
     def _back(
         self, ref: str, wanted: SubscriberState, event: str, how: str, detail: str
     ) -> Subscriber | None:
-        one = self.of_ref(ref)
-        if one is None or one.state is not wanted:
-            return one
-
         def work(tx: Transaction, one: Subscriber, now: datetime) -> None:
             tx.subscribers.change(one.id, now, state=SubscriberState.ACTIVE, bounces=0, consent_at=now)
             tx.subscribers.unsuppress(one.normal)
 
-        return self._settled(ref, SubscriberState.ACTIVE, event, how, detail, work)
+        return self._settled(ref, SubscriberState.ACTIVE, event, how, detail, work, wanted)
 
     def unsubscribe(self, ref: str, *, how: str, detail: str = "") -> Subscriber | None:
         """Ends the subscription, once or again; ``None`` where there is no such person any more."""
@@ -363,16 +359,26 @@ class Audience:
         return self._settled(ref, state, _EVENTS[reason], how, detail, work)
 
     def _settled(
-        self, ref: str, state: SubscriberState | None, event: str, how: str, detail: str, work: Any
+        self,
+        ref: str,
+        state: SubscriberState | None,
+        event: str,
+        how: str,
+        detail: str,
+        work: Any,
+        wanted: SubscriberState | None = None,
     ) -> Subscriber | None:
         """Does ``work`` and logs who or what did it, unless she is in ``state`` already, or in a stronger one.
 
-        A complaint is the strongest: a click or a bounce after it does not make it weaker.
+        With ``wanted``, only where she is in that state. A complaint is the strongest: a click or a bounce after it
+        does not make it weaker.
         """
         now = self._now()
         with self.store.write() as tx:
-            one = tx.subscribers.by_ref(ref)
-            if one is None or one.state is state or (one.state, state) in _WEAKER:
+            one = tx.subscribers.hold(ref)
+            if one is None or (wanted is not None and one.state is not wanted):
+                return one
+            if one.state is state or (one.state, state) in _WEAKER:
                 return one
             work(tx, one, now)
             said = _scrubbed(detail, one)

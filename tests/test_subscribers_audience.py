@@ -96,7 +96,7 @@ def test_import__twice_changes_nothing(audience: Audience) -> None:
     assert list(audience.all()) == before
     assert len({one.ref for one in before}) == 2500
     assert [one.address for one in before] == [one.address for one in people]
-    assert events(audience) == ["subscribers.imported"]
+    assert events(audience) == ["roster.imported"]
 
 
 def test_import__merges_lists_only(audience: Audience) -> None:
@@ -150,7 +150,7 @@ def test_import__ends_half_way(audience: Audience) -> None:
 
     with pytest.raises(OSError, match="disk"):
         audience.bring_in(broken(), OFFICER)
-    assert events(audience) == ["subscribers.imported"]
+    assert events(audience) == ["roster.imported"]
     assert counted(bring_in(audience, *people)) == (500, 0, 1000, 0)
 
 
@@ -256,8 +256,52 @@ def test_complained__is_not_mailed_again(audience: Audience) -> None:
     assert audience.request(ADDRESS, "", Reading.EN, ("news",), "form", "") is None
     found = audience.of_ref(one.ref)
     assert found is not None and found.state is SubscriberState.COMPLAINED
-    back = audience.confirm(one.ref, how="page")
+    old = audience.confirm(one.ref, how="page")
+    assert old is not None and old.state is SubscriberState.COMPLAINED
+
+
+@pytest.mark.parametrize("way", ["unsubscribed", "bounced", "complained"])
+def test_confirm__an_old_letter(audience: Audience, way: str) -> None:
+    """The letter that once confirmed brings nobody back who has gone since and has not asked again."""
+    one = confirmed(audience)
+    WAYS[way](audience, one)
+    left = audience.confirm(one.ref, how="page")
+    assert left is not None and left.state is SubscriberState(way)
+    assert audience.find(ADDRESS)[1] is Suppression(way)
+
+
+def test_undo__of_leaving_only(audience: Audience) -> None:
+    """Who has unsubscribed by mistake is back at once; who has complained or bounced is not."""
+    one = confirmed(audience)
+    audience.unsubscribe(one.ref, how="page")
+    back = audience.undo(one.ref, how="page")
     assert back is not None and back.state is SubscriberState.ACTIVE
+    assert audience.find(ADDRESS)[1] is None
+    audience.complained(one.ref, detail="report")
+    audience.undo(one.ref, how="page")
+    assert audience.find(ADDRESS)[1] is Suppression.COMPLAINED
+
+
+def test_confirm__while_she_leaves(audience: Audience) -> None:
+    """Who leaves at the moment in which a confirmation arrives has left, in the row as in the suppression list."""
+    one = asked(audience)
+    begun = threading.Event()
+
+    def clock() -> datetime:
+        begun.set()
+        return audience._now()
+
+    late = Audience(audience.store, clock)
+    with ThreadPoolExecutor(1) as pool:
+        with audience.store.write() as tx:
+            tx.subscribers.change(one.id, audience._now(), state=SubscriberState.UNSUBSCRIBED)
+            tx.subscribers.suppress(one.normal, Suppression.UNSUBSCRIBED, audience._now())
+            answer = pool.submit(late.confirm, one.ref, how="page")
+            begun.wait(10)
+        answer.result()
+    left = audience.of_ref(one.ref)
+    assert left is not None and left.state is SubscriberState.UNSUBSCRIBED
+    assert audience.find(ADDRESS)[1] is Suppression.UNSUBSCRIBED
 
 
 def test_remove__keeps_a_digest_only(audience: Audience) -> None:
@@ -387,7 +431,7 @@ def test_request__again(audience: Audience) -> None:
 
 def test_request__no_address(audience: Audience) -> None:
     """What is no address is refused before anything is kept."""
-    with pytest.raises(ValueError, match="is not a mail address"):
+    with pytest.raises(UsageError, match="is not a mail address"):
         audience.request("nobody", "", Reading.EN, ("news",), how="form", text="")
     assert list(audience.all()) == [] and events(audience) == []
 

@@ -126,6 +126,13 @@ class Subscribers:
         """Whose ``ref`` it is."""
         return next(iter(self._read(subscribers.c.ref == ref)), None)
 
+    def hold(self, ref: str) -> Subscriber | None:
+        """Whose ``ref`` it is; nobody else changes her until this transaction ends. SQLite has one writer anyway."""
+        self._connection.execute(
+            select(subscribers.c.id).where(subscribers.c.ref == ref).with_for_update()
+        ).first()
+        return self.by_ref(ref)
+
     def suppressed(self, normals: Collection[str]) -> dict[str, Suppression]:
         """Why nothing may be sent to some of these addresses."""
         by_digest = {digest(normal): normal for normal in normals}
