@@ -21,7 +21,7 @@ from channels.mailing.payload import build
 from publisher.channel import Fate, Letter
 from tests.mailing_letters import letter, letterhead, variant
 
-CUT, RESET, SILENT, EARLY, HALF = "(cut)", "(reset)", "(silent)", "(early)", "(half)"
+CUT, RESET, SILENT, EARLY, EARLY_OK, HALF = "(cut)", "(reset)", "(silent)", "(early)", "(early ok)", "(half)"
 PIPELINING = ("PIPELINING", "SIZE 1000000")
 _NUMBER = re.compile(r"\+b-([0-9a-f]{16})|reader\.([0-9]+)@")
 Script = Callable[[str, int], str | None]
@@ -50,7 +50,7 @@ class Gone(Exception):
 class Host:
     """Listens on 127.0.0.1 and talks to any number of clients at a time, each in a thread.
 
-    ``EARLY`` answers a message before it has been read, ``HALF`` closes in the middle of it. With ``bytewise`` every
+    ``EARLY`` refuses a message before it has been read, ``EARLY_OK`` takes it, ``HALF`` closes in the middle of it. With ``bytewise`` every
     octet of an answer travels alone. ``watch`` is called with the number of a letter when its message begins.
     """
 
@@ -205,8 +205,8 @@ class Talk:
             return
         self.host.watch(number)
         action = self.host.script("body", number)
-        if action == EARLY:
-            self.say("452 4.3.1 early")
+        if action in (EARLY, EARLY_OK):
+            self.say("452 4.3.1 early" if action == EARLY else "250 2.0.0 early")
             self.do(SILENT, "")
         elif action:
             self.do(action, "")

@@ -177,7 +177,8 @@ async def test_mail__wrong_password(start: Start) -> None:
     host = start(extensions=("AUTH PLAIN",))
     host.usual["AUTH"] = "535 5.7.8 no"
     with pytest.raises(SignInFailed, match="USERNAME and PASSWORD"):
-        await mailed(host, 3, username="u", password="geheim")
+        await mailed(host, 30, username="u", password="geheim", connections=10)
+    assert host.sessions == 1, "one refusal is enough to know"
     assert "geheim" not in str(host.commands) and "MAIL" not in host.verbs()
 
 
@@ -296,6 +297,51 @@ async def test_mail__letters_cannot_be_had(start: Start) -> None:
         await adapter(host).mail(PAYLOAD, letters(), ledger)
     settled(host, ledger, [letter(1), letter(2)])
     assert set(ledger.fates) == {1, 2}
+
+
+async def test_mail__letters_cannot_be_had_any_more(start: Start) -> None:
+    """When the source of letters breaks, what is under way is finished and nothing more begins."""
+    reached, go = threading.Event(), threading.Event()
+
+    def hold(stage: str, number: int) -> None:
+        if stage == "dot":
+            reached.set()
+            go.wait(5)
+
+    async def letters() -> AsyncIterator[Sequence[Letter]]:
+        yield [letter(n) for n in range(1, 51)]
+        await asyncio.to_thread(reached.wait, 5)
+        raise RuntimeError("no database")
+
+    host, ledger = start(hold), Ledger()
+    task = asyncio.ensure_future(adapter(host).mail(PAYLOAD, letters(), ledger))
+    await until(reached.is_set)
+    await asyncio.sleep(0.1)
+    go.set()
+    with pytest.raises(RuntimeError, match="no database"):
+        await task
+    assert ledger.begun == [1] == ledger.of(Fate.SENT) and len(ledger.of(Fate.UNSENT)) == 49
+
+
+async def test_mail__slow_letters_do_not_pile_up(start: Start) -> None:
+    """Letters for a slow provider are held back up to a limit, after which no more groups are asked for."""
+    pulled = 0
+
+    async def letters() -> AsyncIterator[Sequence[Letter]]:
+        nonlocal pulled
+        for group in range(40):
+            pulled += 1
+            yield [letter(group * 200 + n, address=f"r{n}@qq.com") for n in range(1, 201)]
+
+    host, ledger = start(), Ledger()
+    task = asyncio.ensure_future(adapter(host, domain_pace="qq.com=0.1").mail(PAYLOAD, letters(), ledger))
+    await until(lambda: bool(ledger.fates))
+    await asyncio.sleep(0.3)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert 10 <= pulled <= 12
+    assert len(ledger.fates) == pulled * 200
 
 
 @pytest.mark.parametrize("method", ["begin", "end"])

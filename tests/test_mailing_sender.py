@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from channels.mailing.payload import build
-from publisher.channel import Fate
+from publisher.channel import Fate, Rejected
 from tests.mailing_host import (
     CUT,
     EARLY,
+    EARLY_OK,
     HALF,
     PIPELINING,
     RESET,
@@ -133,18 +134,33 @@ async def test_mail__one_meets_a_fault(
     assert host.sessions == (1 if goes_on else 2)
 
 
-async def test_mail__answered_too_early(start: Start) -> None:
+EARLY_FATES = [
+    (EARLY, Fate.DEFERRED, "452 4.3.1 early"),
+    (EARLY_OK, Fate.UNKNOWN, "the server spoke out of turn"),
+]
+
+
+@pytest.mark.parametrize(("action", "fate", "answer"), EARLY_FATES)
+async def test_mail__answered_too_early(start: Start, action: str, fate: Fate, answer: str) -> None:
     """A refusal before the end of a message stands, and its final dot never leaves; a 250 would mean nothing."""
     payload = build(variant(text="河流与城市" * 400_000), letterhead())
-    host = start({("body", 1): EARLY}, extensions=("PIPELINING",))
+    host = start({("body", 1): action}, extensions=("PIPELINING",))
     host.listening.setsockopt(
         socket.SOL_SOCKET, socket.SO_RCVBUF, 65536
     )  # so that it cannot leave as a whole
     ledger, people = Ledger(), [letter(1), letter(2)]
     await adapter(host).mail(payload, groups(people), ledger)
     settled(host, ledger, people)
-    assert ledger.fates == {1: Fate.DEFERRED, 2: Fate.UNSENT}
-    assert ledger.answers[1] == "452 4.3.1 early" and ledger.begun == [1]
+    assert ledger.fates == {1: fate, 2: Fate.UNSENT}
+    assert ledger.answers[1] == answer and ledger.begun == [1]
+
+
+async def test_mail__too_large_for_the_server(start: Start) -> None:
+    """Where the server says that it takes no message of this size, nobody is blamed and nothing is begun."""
+    host, ledger = start(extensions=("PIPELINING", "SIZE 500")), Ledger()
+    with pytest.raises(Rejected, match="messages of 500 bytes at most"):
+        await mailed(host, 5, ledger)
+    assert not ledger.begun and ledger.of(Fate.UNSENT) == [1, 2, 3, 4, 5] and "MAIL" not in host.verbs()
 
 
 @pytest.mark.parametrize("way", WAYS)

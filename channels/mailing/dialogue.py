@@ -201,8 +201,6 @@ class Dialogue:
         """The message, and behind it the next envelope where the server takes groups."""
         task = self._envelope
         assert task
-        if self.over:
-            raise ConnectionResetError("the server closed the connection")
         if self._replies.rest:
             raise BrokenReply("the server spoke out of turn")
         self._envelope = None

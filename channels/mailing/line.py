@@ -68,8 +68,7 @@ class Line:
 
     def proceed(self, now: float) -> None:
         """Reads what there is to read, answers it, and writes what can be written."""
-        while self._read(now):
-            pass
+        self._read(now)
         if not self.error:
             self._flush()
 
@@ -86,8 +85,8 @@ class Line:
         with contextlib.suppress(OSError):
             self._socket.close()
 
-    def _read(self, now: float) -> bool:
-        """Reads once; whether there may be more."""
+    def _read(self, now: float) -> None:
+        """Reads once. What is left, the selector will tell: a record of TLS is smaller than what is asked for."""
         try:
             data = self._socket.recv(_OCTETS)
             if not data:
@@ -95,12 +94,9 @@ class Line:
             if self.dialogue.received(data, self._written):
                 self._wait(now)
         except _WAIT:
-            return False
+            return
         except OSError as error:
             self._break(str(error.strerror or error))
-            return False
-        # An encrypted socket may hold more than the selector knows of.
-        return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
 
     def _flush(self) -> None:
         if self.dialogue.out:
@@ -123,7 +119,6 @@ class Line:
 
     def _last_words(self, error: OSError) -> None:
         """Reads what the server said before it closed the connection: it may have taken the last message."""
-        self.dialogue.over = True
         with contextlib.suppress(OSError):
             while data := self._socket.recv(_OCTETS):
                 self.dialogue.received(data, self._written)
