@@ -149,4 +149,4 @@ async def test_mail__into_a_real_maildir(tmp_path: Path, lecture: Revision, edit
         message = parsed(Path(rest.rpartition("(")[2].rstrip(")")).read_bytes())
         assert message["To"].addresses[0].addr_spec == address == message["Delivered-To"]
         assert message["Return-Path"].startswith("<bounces+b-")
-        assert message["List-Id"] == "<announcements.example.org>"
+        assert message["List-Id"].endswith(" <announcements.example.org>")

@@ -17,7 +17,7 @@ from channels.smtp import SmtpAdapter, SmtpSettings
 from publisher.announcement import Language, Revision
 from publisher.channel import Links, Variant
 from publisher.render import html, links
-from publisher.render.plaintext import is_wide
+from publisher.render.plaintext import addresses_below, is_wide
 from publisher.render.variant import Edition, render_all
 
 LINKS = Links(
@@ -70,7 +70,7 @@ async def test_message__nothing_is_lost(
         plain, rich = (part.get_content() for part in message.iter_parts())
         page = "".join(html5lib.parse(rich, namespaceHTMLElements=False).find("body").itertext())
         for passage in revision.passages:
-            text = html.to_text(passage, code, revision.markup)
+            text = addresses_below(html.to_text(passage, code, revision.markup))
             assert "".join(unwrapped(text).split()) in "".join(unwrapped(plain).split())
             fragment = html5lib.parseFragment(html.to_html(passage, code, revision.markup))
             assert "".join("".join(fragment.itertext()).split()) in "".join(page.split())
